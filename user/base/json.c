@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/json.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+/* Length of the valid UTF-8 sequence at s (at most n bytes), or 0. */
+static size_t utf8_len(const unsigned char *s, size_t n)
+{
+	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+
+	if (!len || len > n)
+		return 0;
+	for (size_t i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* overlong forms, surrogates, and above U+10FFFF */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+	    (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+static void write_string(struct buf *out, const char *text, size_t n)
+{
+	const unsigned char *s = (const unsigned char *)text, *end = s + n, *plain = s;
+
+	buf_addc(out, '"');
+	while (s < end) {
+		size_t len = utf8_len(s, end - s);
+
+		if (len && *s >= 0x20 && *s != '"' && *s != '\\') {
+			s += len;
+			continue;
+		}
+		buf_add(out, plain, s - plain);
+		if (!len)
+			buf_adds(out, "\xef\xbf\xbd");
+		else if (*s == '"' || *s == '\\')
+			buf_add(out, (char[]){ '\\', (char)*s }, 2);
+		else if (*s == '\n')
+			buf_adds(out, "\\n");
+		else if (*s == '\t')
+			buf_adds(out, "\\t");
+		else
+			buf_printf(out, "\\u%04x", *s);
+		plain = ++s;
+	}
+	buf_add(out, plain, s - plain);
+	buf_addc(out, '"');
+}
+
+static void begin_value(struct json *j, const char *key)
+{
+	if (!j->first[j->depth])
+		buf_addc(j->out, ',');
+	j->first[j->depth] = false;
+	if (key) {
+		write_string(j->out, key, strlen(key));
+		buf_addc(j->out, ':');
+	}
+}
+
+static void open_level(struct json *j, const char *key, char open, char close)
+{
+	begin_value(j, key);
+	buf_addc(j->out, open);
+	assert(j->depth < JSON_MAX_DEPTH);
+	j->close[j->depth++] = close;
+	j->first[j->depth] = true;
+}
+
+void json_object(struct json *j, const char *key)
+{
+	open_level(j, key, '{', '}');
+}
+
+void json_array(struct json *j, const char *key)
+{
+	open_level(j, key, '[', ']');
+}
+
+void json_end(struct json *j)
+{
+	assert(j->depth > 0);
+	buf_addc(j->out, j->close[--j->depth]);
+}
+
+void json_strn(struct json *j, const char *key, const char *value, size_t len)
+{
+	begin_value(j, key);
+	write_string(j->out, value, len);
+}
+
+void json_str(struct json *j, const char *key, const char *value)
+{
+	if (value)
+		json_strn(j, key, value, strlen(value));
+	else
+		json_null(j, key);
+}
+
+void json_u64(struct json *j, const char *key, uint64_t value)
+{
+	begin_value(j, key);
+	buf_addu(j->out, value);
+}
+
+void json_i64(struct json *j, const char *key, int64_t value)
+{
+	begin_value(j, key);
+	if (value < 0)
+		buf_addc(j->out, '-');
+	buf_addu(j->out, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+void json_double(struct json *j, const char *key, double value, int decimals)
+{
+	static const uint64_t scale[] = { 1, 10, 100, 1000, 10000, 100000, 1000000 };
+	uint64_t scaled, fraction;
+
+	if (!isfinite(value)) {
+		json_null(j, key);
+		return;
+	}
+	begin_value(j, key);
+	decimals = CLAMP(decimals, 0, (int)ARRAY_SIZE(scale) - 1);
+	if (fabs(value) >= 1e12) {
+		buf_printf(j->out, "%.17g", value);
+		return;
+	}
+	/* Fixed point by hand: independent of the locale's decimal mark, and no printf per figure. */
+	scaled = (uint64_t)(fabs(value) * scale[decimals] + 0.5);
+	if (value < 0 && scaled)
+		buf_addc(j->out, '-');
+	buf_addu(j->out, scaled / scale[decimals]);
+	fraction = scaled % scale[decimals];
+	if (!fraction)
+		return;
+	buf_addc(j->out, '.');
+	for (int i = decimals - 1; i >= 0 && fraction; i--) {
+		buf_addc(j->out, '0' + fraction / scale[i]);
+		fraction %= scale[i];
+	}
+}
+
+void json_bool(struct json *j, const char *key, bool value)
+{
+	begin_value(j, key);
+	buf_adds(j->out, value ? "true" : "false");
+}
+
+void json_null(struct json *j, const char *key)
+{
+	begin_value(j, key);
+	buf_adds(j->out, "null");
+}
