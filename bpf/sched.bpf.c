@@ -23,11 +23,11 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile bool use_storage = true; /* task local storage (5.11); else a hash by task address */
 const volatile bool follow_switches = true; /* sched_switch is attached: exit records come from there */
 const volatile bool filter_pids = false; /* only processes in `selected` are sent */
-const volatile __u32 agent_tgid = 0;
 const volatile __u32 ns_level = 0; /* depth of the agent's PID namespace, 0: the initial one */
 const volatile __u32 ns_inum = 0;
 const volatile __u32 wakeup_bytes = 65536; /* wake the reader when the ring holds that much */
 
+__u32 agent_tgid = 0; /* the reader of the iterator, learnt from its first pass */
 struct sched_clock clock_pair = {};
 
 /* The account of one thread. */
@@ -72,7 +72,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
-	__type(key, __u32); /* tgid */
+	__type(key, __u32); /* pid as the agent sees it */
 	__type(value, __u8);
 } selected SEC(".maps");
 
@@ -254,9 +254,9 @@ static __always_inline void record_fill(struct task_record *r, struct task_struc
 		     &r->iowait_ns);
 }
 
-static __always_inline bool wanted(__u32 tgid)
+static __always_inline bool wanted(__u32 pid)
 {
-	return !filter_pids || bpf_map_lookup_elem(&selected, &tgid);
+	return !filter_pids || bpf_map_lookup_elem(&selected, &pid);
 }
 
 /* Sends the last record of a thread. */
@@ -266,7 +266,7 @@ static __always_inline void send_exit(struct sched_cpu *cpu, struct task_struct 
 	struct task_record *r;
 	__u64 flags;
 
-	if (a ? !wanted(a->tgid) : !wanted(BPF_CORE_READ(task, tgid)))
+	if (!wanted(a ? a->vpid : visible_pid(task, BPF_CORE_READ(task, tgid))))
 		return;
 	r = bpf_ringbuf_reserve(&exits, sizeof(*r), 0);
 	if (!r) {
@@ -430,8 +430,9 @@ int sched_process_free(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/sched_process_fork")
 int sched_process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u32 parent = BPF_CORE_READ((struct task_struct *)ctx->args[0], tgid);
-	__u32 child = BPF_CORE_READ((struct task_struct *)ctx->args[1], tgid);
+	struct task_struct *from = (struct task_struct *)ctx->args[0], *to = (struct task_struct *)ctx->args[1];
+	__u32 parent = visible_pid(from, BPF_CORE_READ(from, tgid));
+	__u32 child = visible_pid(to, BPF_CORE_READ(to, tgid));
 	struct sched_cpu *cpu = this_cpu();
 	__u8 one = 1;
 
@@ -452,7 +453,13 @@ int task_pass(struct bpf_iter__task *ctx)
 	__u64 mono, now;
 
 	/* A thread that has begun to exit sends its own last record. */
-	if (!task || !cpu || task->exit_state || !wanted(task->tgid))
+	if (!task || !cpu || task->exit_state)
+		return 0;
+	if (!agent_tgid)
+		agent_tgid = bpf_get_current_pid_tgid() >> 32;
+	if (follow_switches && !clock_pair.mono)
+		return 0;
+	if (filter_pids && !wanted(visible_pid(task, task->tgid)))
 		return 0;
 	mono = bpf_ktime_get_ns();
 	now = mono + (clock_pair.rq - clock_pair.mono);

@@ -99,6 +99,8 @@ static void *add_row(enum metric_scope scope, void **rows, size_t *n, size_t *ca
 	}
 	row = (char *)*rows + (*n)++ * size;
 	metric_row_reset(scope, row);
+	if (scope == SCOPE_PROCESS)
+		((struct process_metrics *)row)->idle = false;
 	return row;
 }
 

@@ -86,6 +86,7 @@ struct process_metrics {
 	struct dist fault_latency;
 	uint64_t opened, accepted, closed, failed; /* TCP connections */
 	const char *cmdline; /* only when asked for */
+	bool idle; /* did nothing in this interval: only summaries want the row */
 };
 
 struct trust_metrics {

@@ -20,6 +20,7 @@
 
 #include "metric/snapshot.h"
 
+struct btf;
 struct process_table;
 struct probe;
 
@@ -39,8 +40,9 @@ struct probe_settings {
 	struct process_table *processes;
 	uint32_t sources; /* bits 1 << source_id that the user wants */
 	unsigned int possible_cpus;
+	const struct btf *btf; /* the running kernel's, for detection (object.h) */
 	uint32_t pid_ns_level, pid_ns_inum; /* of the agent; level 0: the initial namespace */
-	const uint32_t *pids; /* filter of -p, as the initial namespace numbers them; NULL: all */
+	const uint32_t *pids; /* filter of -p, as the agent's PID namespace numbers them; NULL: all */
 	size_t n_pids;
 	bool follow;
 	/* Sizes of maps: entries. Small values are used by tests to make losses happen. */
