@@ -312,7 +312,7 @@ static __always_inline void count_wait(struct sched_cpu *cpu, struct account *a,
 {
 	__u32 number = a->slot - 1, bin = bins_index(wait);
 	__u64 key = process_key(a->tgid, a->process_start);
-	struct slot *slot;
+	struct hist_slot *slot;
 
 	if (bin < BINS_COUNT)
 		cpu->runq[bin]++;

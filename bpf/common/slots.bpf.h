@@ -15,7 +15,7 @@
 		__uint(map_flags, BPF_F_MMAPABLE);         \
 		__uint(max_entries, 1);                    \
 		__type(key, __u32);                        \
-		__type(value, struct slot);                \
+		__type(value, struct hist_slot);                \
 	} name##_slots SEC(".maps");                       \
 	struct {                                           \
 		__uint(type, BPF_MAP_TYPE_HASH);           \
@@ -34,7 +34,7 @@
 static __noinline __u32 slot_take(void *slots, void *owners, void *free, __u64 key)
 {
 	__u32 *known = bpf_map_lookup_elem(owners, &key), number;
-	struct slot *slot;
+	struct hist_slot *slot;
 
 	if (known)
 		return *known;
@@ -53,7 +53,7 @@ static __noinline __u32 slot_take(void *slots, void *owners, void *free, __u64 k
 	return known ? *known : SLOT_NONE;
 }
 
-static __always_inline void slot_count(struct slot *slot, __u64 value)
+static __always_inline void slot_count(struct hist_slot *slot, __u64 value)
 {
 	__u32 bin = bins_index(value);
 

@@ -11,7 +11,7 @@
 
 #include "metric/bins.h"
 
-struct slot {
+struct hist_slot {
 	unsigned long long owner; /* process_key(), 0 when free */
 	unsigned long long sum; /* of all values, ns */
 	unsigned int count; /* of all values: cheap proof of activity */
@@ -19,7 +19,7 @@ struct slot {
 	unsigned int bins[BINS_SHORT_COUNT];
 };
 
-_Static_assert(sizeof(struct slot) == 24 + 4 * BINS_SHORT_COUNT, "wire format");
+_Static_assert(sizeof(struct hist_slot) == 24 + 4 * BINS_SHORT_COUNT, "wire format");
 
 /*
  * One number for a process, never reused within 50 days: the pid and the microsecond it started (boot clock).

@@ -177,7 +177,7 @@ static void take_record(struct probe *p, const struct task_record *r)
 	t->pass = p->pass;
 }
 
-static int on_exit(void *context, void *data, size_t size)
+static int on_last_record(void *context, void *data, size_t size)
 {
 	if (size >= sizeof(struct task_record))
 		take_record(context, data);
@@ -469,7 +469,7 @@ static int map_memory(struct probe *p)
 	p->buffer = malloc(PASS_BUFFER);
 	if (!p->before || !p->buffer)
 		return -ENOMEM;
-	p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.exits), on_exit, p, NULL);
+	p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.exits), on_last_record, p, NULL);
 	if (!p->ring)
 		return -errno;
 	return slots_open(&p->runq, p->skel->maps.runq_slots, p->skel->maps.runq_owners, p->skel->maps.runq_free);

@@ -21,7 +21,7 @@ static size_t map_length(uint32_t n)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
 
-	return (n * sizeof(struct slot) + page - 1) & ~(page - 1);
+	return (n * sizeof(struct hist_slot) + page - 1) & ~(page - 1);
 }
 
 int slots_size(struct bpf_map *slots, struct bpf_map *owners, struct bpf_map *free, uint32_t n)
@@ -91,7 +91,7 @@ static void put_back(struct slots *s, uint32_t i)
 }
 
 /* The growth of one slot into `growth`; 0 or -ENOMEM (then it is counted again at the next read). */
-static int read_growth(const struct slot *slot, struct slots_memory *memory, struct dist *growth)
+static int read_growth(const struct hist_slot *slot, struct slots_memory *memory, struct dist *growth)
 {
 	uint32_t left;
 	uint64_t sum;
@@ -128,7 +128,7 @@ void slots_read(struct slots *s, void (*each)(uint64_t owner, const struct dist 
 	struct dist growth = { 0 };
 
 	for (uint32_t i = 0; i < s->n; i++) {
-		const struct slot *slot = &s->slots[i];
+		const struct hist_slot *slot = &s->slots[i];
 		struct slots_memory *memory = &s->memory[i];
 		uint64_t owner = memory->resting ? memory->owner : __atomic_load_n(&slot->owner, __ATOMIC_ACQUIRE);
 

@@ -24,7 +24,7 @@ struct bpf_map;
 struct slots_memory; /* what each slot held at the last read */
 
 struct slots {
-	struct slot *slots; /* mapped, shared with the programs */
+	struct hist_slot *slots; /* mapped, shared with the programs */
 	struct slots_memory *memory;
 	uint32_t n;
 	int owners_fd, free_fd;
