@@ -289,10 +289,7 @@ static __always_inline void switch_out(struct sched_cpu *cpu, struct task_struct
 	struct account *a = account_of(prev, storage, !(state & TASK_DEAD));
 
 	if (arrived && now >= arrived) {
-		__u32 bin = bins_index(now - arrived);
-
-		if (bin < BINS_COUNT)
-			cpu->oncpu[bin]++;
+		cpu->oncpu[bin_of(now - arrived, BINS_COUNT)]++;
 		cpu->oncpu_sum += now - arrived;
 	}
 	if (state & TASK_DEAD) {
@@ -310,12 +307,11 @@ static __always_inline void switch_out(struct sched_cpu *cpu, struct task_struct
 
 static __always_inline void count_wait(struct sched_cpu *cpu, struct account *a, __u64 wait)
 {
-	__u32 number = a->slot - 1, bin = bins_index(wait);
+	__u32 number = a->slot - 1;
 	__u64 key = process_key(a->tgid, a->process_start);
 	struct hist_slot *slot;
 
-	if (bin < BINS_COUNT)
-		cpu->runq[bin]++;
+	cpu->runq[bin_of(wait, BINS_COUNT)]++;
 	cpu->runq_sum += wait;
 	slot = bpf_map_lookup_elem(&runq_slots, &number);
 	if (!slot || slot->owner != key) {

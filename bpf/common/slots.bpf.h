@@ -3,6 +3,7 @@
 #ifndef MBTRACE_BPF_SLOTS_BPF_H
 #define MBTRACE_BPF_SLOTS_BPF_H
 
+#include "common/bins.bpf.h"
 #include "common/kernel.bpf.h"
 #include "common/slots.h"
 
@@ -55,11 +56,7 @@ static __noinline __u32 slot_take(void *slots, void *owners, void *free, __u64 k
 
 static __always_inline void slot_count(struct hist_slot *slot, __u64 value)
 {
-	__u32 bin = bins_index(value);
-
-	if (bin >= BINS_SHORT_COUNT)
-		bin = BINS_SHORT_COUNT - 1;
-	__sync_fetch_and_add(&slot->bins[bin], 1);
+	__sync_fetch_and_add(&slot->bins[bin_of(value, BINS_SHORT_COUNT)], 1);
 	__sync_fetch_and_add(&slot->sum, value);
 	__sync_fetch_and_add(&slot->count, 1);
 }
