@@ -8,9 +8,12 @@
 
 #define FIRST_CAP 8
 
+const double dist_quantiles[DIST_QUANTILES] = { 0.5, 0.9, 0.99, 0.999 };
+
 void dist_release(struct dist *d)
 {
 	free(d->bins);
+	free(d->quantiles);
 	*d = (struct dist){ 0 };
 }
 
@@ -19,6 +22,7 @@ void dist_clear(struct dist *d)
 	d->count = d->sum = d->min = d->max = 0;
 	d->n_bins = 0;
 	d->known = true;
+	d->summarized = false;
 }
 
 /* The position of `bin` in d->bins, or where it would be inserted. */
@@ -98,25 +102,58 @@ int dist_add(struct dist *d, uint64_t value)
 	return err;
 }
 
-int dist_merge(struct dist *d, const struct dist *from)
+int dist_summarize(struct dist *d, uint64_t count, uint64_t sum, uint64_t min, uint64_t max, const uint64_t *quantiles)
 {
-	if (from->known)
-		d->known = true;
-	if (!from->count)
+	if (!d->quantiles)
+		d->quantiles = malloc(DIST_QUANTILES * sizeof(*d->quantiles));
+	if (!d->quantiles)
+		return -ENOMEM;
+	memcpy(d->quantiles, quantiles, DIST_QUANTILES * sizeof(*quantiles));
+	d->count = count;
+	d->sum = sum;
+	d->min = min;
+	d->max = max;
+	d->known = d->summarized = true;
+	return 0;
+}
+
+static int merge_bins(struct dist *d, const struct dist *from)
+{
+	/* Bins that cover only some of the values would lie. */
+	if (!from->n_bins || (d->count && !d->n_bins)) {
+		d->n_bins = 0;
 		return 0;
+	}
 	for (uint32_t i = 0; i < from->n_bins; i++) {
 		int err = count_bin(d, from->bins[i].bin, from->bins[i].count);
 
 		if (err)
 			return err;
 	}
+	return 0;
+}
+
+int dist_merge(struct dist *d, const struct dist *from)
+{
+	int err;
+
+	if (from->known)
+		d->known = true;
+	if (!from->count)
+		return 0;
+	err = merge_bins(d, from);
+	if (err)
+		return err;
+	if (!d->count && from->summarized)
+		return dist_summarize(d, from->count, from->sum, from->min, from->max, from->quantiles);
+	d->summarized = false;
 	widen(d, from->count, from->sum, from->min, from->max);
 	return 0;
 }
 
 void dist_set_exact(struct dist *d, uint64_t sum, uint64_t min, uint64_t max)
 {
-	if (!d->count)
+	if (!d->n_bins)
 		return;
 	d->sum = sum;
 	if (bins_index(min) == d->bins[0].bin)
@@ -132,6 +169,11 @@ uint64_t dist_percentile(const struct dist *d, double q)
 
 	if (!d->count)
 		return 0;
+	for (int i = 0; d->summarized && i < DIST_QUANTILES; i++)
+		if (dist_quantiles[i] == q)
+			return d->quantiles[i];
+	if (!d->n_bins)
+		return DIST_UNKNOWN;
 	for (uint32_t i = 0; i < d->n_bins; i++) {
 		uint64_t lower, upper;
 		double inside, value;
@@ -151,5 +193,5 @@ uint64_t dist_percentile(const struct dist *d, double q)
 
 size_t dist_bytes(const struct dist *d)
 {
-	return d->cap_bins * sizeof(*d->bins);
+	return d->cap_bins * sizeof(*d->bins) + (d->quantiles ? DIST_QUANTILES * sizeof(*d->quantiles) : 0);
 }

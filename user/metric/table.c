@@ -290,14 +290,16 @@ bool metric_value(const struct metric *m, const void *row, enum dist_part part, 
 		return true;
 	case METRIC_DIST: {
 		const struct dist *d = at;
+		uint64_t figure;
 
 		if (!d->known || part == PART_NONE)
 			return false;
 		/* A percentile of nothing is no value; the count and sum of nothing are 0. */
 		if (!d->count && part != PART_COUNT && part != PART_SUM)
 			return false;
-		*ret_value = dist_part_value(d, part);
-		return true;
+		figure = dist_part_value(d, part);
+		*ret_value = figure;
+		return figure != DIST_UNKNOWN;
 	}
 	default:
 		return false;
