@@ -115,6 +115,28 @@ int output_write(struct output *o, const void *data, size_t len)
 	return 0;
 }
 
+int output_replace(struct output *o, const void *data, size_t len)
+{
+	int err;
+
+	if (!o->path)
+		return output_write(o, data, len);
+	if (!o->temporary) {
+		err = open_temporary(o);
+		if (err)
+			return err;
+	}
+	err = output_write(o, data, len);
+	if (!err && rename(o->temporary, o->path) < 0)
+		err = -errno;
+	if (err)
+		return err;
+	free(TAKE_PTR(o->temporary));
+	if (close(TAKE_FD(o->fd)) < 0)
+		err = -errno;
+	return err;
+}
+
 int output_commit(struct output *o)
 {
 	int err = 0;

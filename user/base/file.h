@@ -31,6 +31,11 @@ struct output {
 int output_open(struct output *o, const char *path);
 /* All of it or -errno; a partial write on a full disk is taken back to the last whole call where the file allows it. */
 int output_write(struct output *o, const void *data, size_t len);
+/*
+ * The data become the file's whole content at once, for those who read the newest state over and over; in place it is
+ * output_write(). One output uses either this or output_write().
+ */
+int output_replace(struct output *o, const void *data, size_t len);
 /* Flushes, renames into place, closes; 0 or -errno. After an error or without a commit, output_release() removes the temporary. */
 int output_commit(struct output *o);
 void output_release(struct output *o);

@@ -2,8 +2,9 @@
 /*
  * sink.h - where the records of a run go: one row of operations a format.
  *
- * A sink renders into a buffer and hands whole records to its output. Order of calls: header once, then samples and alerts as
- * they come, summary once, close. Every call returns 0 or -errno of the output (-EPIPE: the reader went away); after an
+ * A sink renders into a buffer and hands whole records to its output. Order of calls: header once, then samples and alerts,
+ * summary once, close. The alerts that a sample brings about come before that sample, so that a screen or an
+ * exposition shows what fires together with the figures that made it fire. Every call returns 0 or -errno of the output (-EPIPE: the reader went away); after an
  * error the sink is only closed. Not thread-safe.
  */
 #ifndef MBTRACE_EXPORT_SINK_H
