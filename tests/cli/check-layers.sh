@@ -83,6 +83,10 @@ bad "the bins stand alone" user/metric/bins.h:1 'may not use "base/buf.h"'
 put user/metric/a.c '#include "a.h"'
 bad "an include without a folder" user/metric/a.c:1 'has no folder'
 
+put bpf/sched.h
+put user/probe/a.c '#include "sched.h"'
+bad "a wire header without its folder" user/probe/a.c:1 'write "bpf/sched.h"'
+
 put user/metric/a.c '#include "../base/buf.h"'
 bad "an include by way of .." user/metric/a.c:1 'no such folder'
 
