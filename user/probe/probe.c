@@ -5,6 +5,7 @@
 
 const struct probe_ops *const probes[] = {
 	&sched_probe,
+	&system_probe,
 	NULL,
 };
 
