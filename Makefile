@@ -24,7 +24,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2);)
 
 VERSION := 0.1.0
-CPPFLAGS += -D_GNU_SOURCE -DMBTRACE_VERSION='"$(VERSION)"' -Iuser -Iuser/include -Ibpf -I$(BUILD)/skel -include user/base/banned.h
+CPPFLAGS += -D_GNU_SOURCE -DMBTRACE_VERSION='"$(VERSION)"' -Iuser -Iuser/include -I. -I$(BUILD)/skel -include user/base/banned.h
 CFLAGS ?= -O2 -g
 CFLAGS += -std=gnu11 -fvisibility=hidden -fPIC -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wshadow \
 	-Wno-unused-parameter -Wno-missing-field-initializers $(if $(WERROR),-Werror) \
@@ -33,7 +33,7 @@ LDFLAGS += $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 LIBS := -lbpf -lelf -lz -lcap -lseccomp -ljansson -lncursesw -linih -lm -lpthread
 
 BPF_ARCH := $(subst aarch64,arm64,$(subst x86_64,x86,$(shell uname -m)))
-BPF_CFLAGS = -g -O2 -mcpu=v2 -target bpf -Wall -Werror -Ibpf -Iuser
+BPF_CFLAGS = -g -O2 -mcpu=v2 -target bpf -Wall -Werror -I. -Iuser
 
 # Folders of the program; those that do not exist yet are simply empty.
 DIRS := base metric config cache pool io symbol probe profile store alert optimize export tui web agent cli

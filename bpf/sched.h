@@ -11,6 +11,8 @@
 #include "metric/bins.h"
 
 #define SCHED_COMM_LEN 16
+#define SCHED_WAITS 8 /* waits a thread can have in an interval before its process takes a histogram; a power of two */
+#define SCHED_WAIT_MAX 0xffffffffu /* ns; longer ones go to the histogram at once */
 
 /* What a thread is doing. */
 enum thread_state { SCHED_RUNNING, SCHED_WAITING, SCHED_SLEEPING, SCHED_BLOCKED, SCHED_IOWAIT, SCHED_DEAD };
@@ -39,8 +41,6 @@ struct sched_clock {
 enum {
 	TASK_KTHREAD = 1, /* a kernel thread */
 	TASK_LEADER = 2, /* the thread whose tid is the pid */
-	TASK_NO_ACCOUNT = 4, /* sleep, blocked and iowait are not known */
-	TASK_LAST = 8, /* the last thread of its process ended with this */
 };
 
 /* All that is known of a thread: cumulative since it was first seen. Sent by the iterator and at its last switch. */
@@ -54,13 +54,16 @@ struct task_record {
 	unsigned long long minflt, majflt;
 	unsigned long long read_bytes, write_bytes;
 	unsigned long long rss_pages, cgroup;
+	unsigned long long switches; /* switch-outs that were seen: voluntary + involuntary, unless the kernel hid some */
 	unsigned int tid, tgid, ppid; /* as the initial PID namespace sees them */
 	unsigned int vpid; /* tgid as the agent's PID namespace sees it, 0: not visible there */
 	unsigned char state, flags; /* enum thread_state */
-	unsigned char unused[6];
+	unsigned char unused[2];
+	unsigned int n_waits; /* waits put into `waits` since it was first seen: the newest ones stand there */
+	unsigned int waits[SCHED_WAITS]; /* ns, a ring */
 	char comm[SCHED_COMM_LEN];
 };
 
-_Static_assert(sizeof(struct task_record) == 18 * 8 + 4 * 4 + 8 + 16, "wire format");
+_Static_assert(sizeof(struct task_record) == 19 * 8 + 4 * 4 + 8 + 4 * SCHED_WAITS + 16, "wire format");
 
 #endif

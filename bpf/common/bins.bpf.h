@@ -3,7 +3,7 @@
 #ifndef MBTRACE_BPF_BINS_H
 #define MBTRACE_BPF_BINS_H
 
-#include "common/kernel.bpf.h"
+#include "bpf/common/kernel.bpf.h"
 #include "metric/bins.h"
 
 /* The bin of a value in a histogram of `count` bins, the last of which takes all that is longer. */

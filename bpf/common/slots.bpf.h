@@ -3,9 +3,9 @@
 #ifndef MBTRACE_BPF_SLOTS_BPF_H
 #define MBTRACE_BPF_SLOTS_BPF_H
 
-#include "common/bins.bpf.h"
-#include "common/kernel.bpf.h"
-#include "common/slots.h"
+#include "bpf/common/bins.bpf.h"
+#include "bpf/common/kernel.bpf.h"
+#include "bpf/common/slots.h"
 
 #define SLOT_NONE 0xffffffffu /* looked for and not found: the pool was empty */
 

@@ -5,8 +5,8 @@
 
 #include "base/file.h"
 #include "base/macros.h"
+#include "bpf/sched.h"
 #include "metric/table.h"
-#include "sched.h"
 
 /*
  * DESIGN. Entries are kept in one hash by key. `now` of an idle process costs nothing to empty: its counters are reset

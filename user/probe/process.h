@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "base/map.h"
-#include "common/slots.h"
+#include "bpf/common/slots.h"
 #include "metric/snapshot.h"
 
 #define PROCESS_COMM_LEN 16

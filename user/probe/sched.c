@@ -9,10 +9,10 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "bpf/sched.h"
 #include "probe/object.h"
 #include "probe/process.h"
 #include "probe/slots.h"
-#include "sched.h"
 #include "sched.skel.h"
 
 /*
@@ -34,6 +34,9 @@ struct thread {
 	uint64_t now; /* mono, of the last record */
 	uint64_t cpu_ns, runq_ns, sleep_ns, blocked_ns, iowait_ns;
 	uint64_t voluntary, involuntary, migrations, minflt, majflt, read_bytes, write_bytes;
+	uint64_t first_switches; /* voluntary and involuntary, less those seen, when it was first seen */
+	uint64_t hidden; /* switches that the kernel counted and did not show */
+	uint32_t n_waits;
 };
 
 struct probe {
@@ -50,6 +53,7 @@ struct probe {
 	uint32_t pass;
 	uint64_t started; /* mono: threads born later have grown from zero */
 	uint64_t unattributed; /* threads that should have been known, since the last read */
+	uint64_t hidden; /* switches that the kernel did not show, since the last read */
 };
 
 static size_t cpus_length(const struct probe *p)
@@ -95,6 +99,25 @@ static bool add_growth(struct thread *t, const struct task_record *r, struct pro
 	return cpu || runq || blocked || iowait || voluntary || involuntary || minflt || majflt || read || written;
 }
 
+/* Adds the waits that a record has beyond the one before. */
+static void add_waits(struct thread *t, const struct task_record *r, struct dist *runq)
+{
+	uint32_t fresh = MIN(r->n_waits - t->n_waits, SCHED_WAITS);
+
+	for (uint32_t i = r->n_waits - fresh; i != r->n_waits; i++)
+		dist_add(runq, r->waits[i % SCHED_WAITS]);
+	t->n_waits = r->n_waits;
+}
+
+/* How many switches the kernel counted and did not show, beyond those known of. One may be under way. */
+static uint64_t add_hidden(struct thread *t, const struct task_record *r)
+{
+	uint64_t counted = r->voluntary + r->involuntary - t->first_switches;
+	uint64_t hidden = counted > r->switches + 1 ? counted - r->switches - 1 : 0;
+
+	return grow(&t->hidden, hidden);
+}
+
 /* The thread of a record, made when it is new. NULL without memory, or for one whose past is not known. */
 static struct thread *thread_of(struct probe *p, const struct task_record *r, uint64_t id)
 {
@@ -114,6 +137,8 @@ static struct thread *thread_of(struct probe *p, const struct task_record *r, ui
 		struct process_metrics nothing = { 0 };
 
 		t->now = r->now;
+		t->n_waits = r->n_waits;
+		t->first_switches = r->voluntary + r->involuntary - r->switches;
 		add_growth(t, r, &nothing);
 	}
 	return t;
@@ -160,6 +185,10 @@ static void take_record(struct probe *p, const struct task_record *r)
 	}
 	describe(process, r);
 	process->active |= add_growth(t, r, &process->now);
+	if (p->follow) {
+		add_waits(t, r, &process->now.runq);
+		p->hidden += add_hidden(t, r);
+	}
 	if (!t->key && r->start >= p->started)
 		process->active = true; /* it was born in this interval */
 	t->key = process->key;
@@ -291,17 +320,17 @@ static void read_cpus(struct probe *p, struct snapshot *s)
 	struct trust_metrics *trust = &s->trust;
 
 	if (p->follow) {
-		s->system.switches = COUNTER(p, switches);
+		/* The system's number of switches is the kernel's own (/proc/stat): it counts hidden ones too. */
+		trust->events += COUNTER(p, switches);
 		add_bins(&s->system.runq, p, offsetof(struct sched_cpu, runq), offsetof(struct sched_cpu, runq_sum));
 		add_bins(&s->system.oncpu, p, offsetof(struct sched_cpu, oncpu), offsetof(struct sched_cpu, oncpu_sum));
-		trust->events += s->system.switches;
 	}
 	trust->map_full += COUNTER(p, storage_failed) + COUNTER(p, slots_empty);
 	trust->lost += COUNTER(p, exits_lost);
 	trust->events += COUNTER(p, exits);
 	trust->discarded += COUNTER(p, discarded);
-	trust->unattributed += p->unattributed;
-	p->unattributed = 0;
+	trust->unattributed += p->unattributed + p->hidden;
+	p->unattributed = p->hidden = 0;
 }
 
 /* Before a pass: threads and states are counted anew. */
@@ -329,8 +358,6 @@ static void end_pass(struct probe *p, struct snapshot *s)
 		migrations += process->now.migrations;
 		if (process->identified && !process->threads && process->key != PROCESS_WRITEBACK_KEY)
 			process->ended = true;
-		if (process->active && process->now.runq.count == 0)
-			process->now.runq.known = false;
 	}
 	if (s)
 		s->system.migrations = migrations;

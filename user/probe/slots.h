@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/slots.h"
+#include "bpf/common/slots.h"
 #include "metric/histogram.h"
 
 struct bpf_map;
