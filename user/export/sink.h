@@ -29,7 +29,8 @@ struct sink_options {
 struct sink_ops {
 	const char *name; /* of --format */
 	/* 0 with a sink that writes to `output` (borrowed until close), or -errno. */
-	int (*open)(const struct sink_options *options, struct output *output, struct sink **ret_sink);
+	int (*open)(const struct sink_options *options, struct output *output,
+		    struct sink **ret_sink);
 	int (*header)(struct sink *sink, const struct record_header *header);
 	int (*sample)(struct sink *sink, const struct snapshot *snapshot);
 	int (*alert)(struct sink *sink, const struct record_alert *alert);
