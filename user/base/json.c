@@ -22,15 +22,26 @@ static size_t utf8_len(const unsigned char *s, size_t n)
 	return len;
 }
 
+/* Whether the byte stands for itself, whatever follows. */
+static inline bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 static void write_string(struct buf *out, const char *text, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)text, *end = s + n, *plain = s;
 
 	buf_addc(out, '"');
 	while (s < end) {
-		size_t len = utf8_len(s, end - s);
+		size_t len;
 
-		if (len && *s >= 0x20 && *s != '"' && *s != '\\') {
+		if (is_plain(*s)) {
+			s++;
+			continue;
+		}
+		len = utf8_len(s, end - s);
+		if (len > 1) {
 			s += len;
 			continue;
 		}
@@ -51,15 +62,35 @@ static void write_string(struct buf *out, const char *text, size_t n)
 	buf_addc(out, '"');
 }
 
+/* A key is nearly half of what is written: it goes out in one piece. */
+static void write_key(struct buf *out, const char *key)
+{
+	size_t len = strlen(key);
+	char *to;
+
+	for (size_t i = 0; i < len; i++) {
+		if (!is_plain(key[i])) {
+			write_string(out, key, len);
+			buf_addc(out, ':');
+			return;
+		}
+	}
+	if (buf_reserve(out, len + 3))
+		return;
+	to = out->data + out->len;
+	*to++ = '"';
+	memcpy(to, key, len);
+	memcpy(to + len, "\":", sizeof("\":")); /* the NUL too */
+	out->len += len + 3;
+}
+
 static void begin_value(struct json *j, const char *key)
 {
 	if (!j->first[j->depth])
 		buf_addc(j->out, ',');
 	j->first[j->depth] = false;
-	if (key) {
-		write_string(j->out, key, strlen(key));
-		buf_addc(j->out, ':');
-	}
+	if (key)
+		write_key(j->out, key);
 }
 
 static void open_level(struct json *j, const char *key, char open, char close)
