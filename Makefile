@@ -50,6 +50,10 @@ BPF_OBJECTS := $(foreach arch,x86 arm64,$(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/bpf/$
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 BPF_TESTS := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/*_test.c))
 WORKLOADS := $(patsubst tests/workload/%.c,$(BUILD)/tests/workload/%,$(wildcard tests/workload/*.c))
+# A fuzzer is built from sources, instrumented: FUZZ_SOURCES_NAME_fuzz lists them.
+FUZZ_SOURCES_replay_fuzz := user/export/replay.c user/export/members.c user/export/layout.c user/export/json.c \
+	user/export/view.c user/export/rows.c user/export/redact.c $(wildcard user/metric/*.c) \
+	$(patsubst %,user/base/%.c,buf clock file json map)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .DEFAULT_GOAL := all
@@ -142,7 +146,7 @@ $(BUILD)/tests/workload/%: tests/workload/%.c
 		-o $@ $< -lpthread
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SOURCES)
-	$(call say,FUZZ,$@)mkdir -p $(@D) && $(CLANG) $(CPPFLAGS) -std=gnu11 -O1 -g -w -fsanitize=fuzzer,address,undefined \
+	$(call say,FUZZ,$@)mkdir -p $(@D) && $(CLANG) $(CPPFLAGS) -std=gnu11 -fvisibility=hidden -O1 -g -w -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -MMD -MP -MF $@.d -o $@ $< $(FUZZ_SOURCES_$*) $(LIBS)
 
 # --- install ---

@@ -10,6 +10,7 @@ struct builder {
 	struct layout *layout;
 	enum metric_scope scope;
 	bool optional;
+	unsigned int depth;
 };
 
 /* There is room: layout_init() counts two steps for each part of each name. */
@@ -52,7 +53,10 @@ static void add_group(struct builder *b, const char *prefix, size_t len)
 			add_step(b, LAYOUT_MEMBER, m, rest, strlen(rest));
 		} else if (!is_repeated(b, m, dot + 1 - m->name)) {
 			add_step(b, LAYOUT_OPEN, NULL, rest, dot - rest);
+			b->depth++;
+			assert(b->depth <= LAYOUT_MAX_DEPTH);
 			add_group(b, m->name, dot + 1 - m->name);
+			b->depth--;
 			add_step(b, LAYOUT_CLOSE, NULL, "", 0);
 		}
 	}
@@ -62,7 +66,7 @@ int layout_init(struct layout *l, bool optional)
 {
 	*l = (struct layout){ 0 };
 	for (int scope = 0; scope < SCOPE_COUNT; scope++) {
-		struct builder b = { l, scope, optional };
+		struct builder b = { .layout = l, .scope = scope, .optional = optional };
 		size_t parts = 0;
 
 		for (size_t i = 0; i < metric_count; i++)

@@ -15,6 +15,7 @@
 #include "metric/table.h"
 
 #define LAYOUT_KEY_LEN 32 /* the longest part of a name, NUL included */
+#define LAYOUT_MAX_DEPTH 4 /* objects in a row's object: "memory.pressure.some_pct" has two */
 
 enum layout_kind { LAYOUT_OPEN, LAYOUT_CLOSE, LAYOUT_MEMBER };
 
