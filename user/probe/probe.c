@@ -5,6 +5,7 @@
 
 const struct probe_ops *const probes[] = {
 	&sched_probe,
+	&fault_probe,
 	&tcp_probe,
 	&system_probe,
 	NULL,

@@ -166,7 +166,7 @@ static const struct {
 	{ "majflt", SOURCE_FAULT },	  { "reads", SOURCE_BLOCK },	   { "writes", SOURCE_BLOCK },
 	{ "io_latency", SOURCE_BLOCK },	  { "tx_bytes", SOURCE_TCP },	   { "rx_bytes", SOURCE_TCP },
 	{ "retransmits", SOURCE_TCP },	  { "opened", SOURCE_TCP },	   { "accepted", SOURCE_TCP },
-	{ "closed", SOURCE_TCP },	  { "failed", SOURCE_TCP },
+	{ "closed", SOURCE_TCP },	  { "failed", SOURCE_TCP },	   { "fault_latency", SOURCE_FAULT },
 };
 
 /* Whether the member is measured with the sources that are attached. */
