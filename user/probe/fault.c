@@ -253,7 +253,7 @@ static int latency_open(struct probe *p, const struct probe_settings *settings,
 	p->skel = fault_bpf__open();
 	err = p->skel ? latency_configure(p, settings) : -errno;
 	if (!err)
-		err = object_load(p->skel->obj, status);
+		err = object_load(p->skel->skeleton, status);
 	if (!err)
 		err = percpu_open(&p->cpus, p->skel->maps.cpus);
 	if (!err)

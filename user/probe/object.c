@@ -113,14 +113,14 @@ static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list 
 	return 0;
 }
 
-int object_load(struct bpf_object *object, struct probe_status *status)
+int object_load(struct bpf_object_skeleton *skeleton, struct probe_status *status)
 {
 	libbpf_print_fn_t before;
 	int err;
 
 	last_warning[0] = 0;
 	before = libbpf_set_print(keep_warning);
-	err = bpf_object__load(object);
+	err = bpf_object__load_skeleton(skeleton);
 	libbpf_set_print(before);
 	if (err && err != -EPERM && last_warning[0])
 		memcpy(status->reason, last_warning, sizeof(status->reason));

@@ -14,6 +14,7 @@
 #include "probe/probe.h"
 
 struct bpf_object;
+struct bpf_object_skeleton;
 struct btf;
 
 /* The running kernel's BTF; NULL (with errno) where there is none. Freed with btf__free(). */
@@ -27,8 +28,8 @@ bool kernel_has_enum_value(const struct btf *btf, const char *enumeration, const
 /* Whether struct `type` has the member (nested anonymous members included). */
 bool kernel_has_member(const struct btf *btf, const char *type, const char *member);
 
-/* bpf_object__load() that puts what libbpf said into status->reason when it fails. 0 or -errno. */
-int object_load(struct bpf_object *object, struct probe_status *status);
+/* Loads a skeleton's object and maps its globals (skel->bss); puts what libbpf said into status->reason when it fails. 0 or -errno. */
+int object_load(struct bpf_object_skeleton *skeleton, struct probe_status *status);
 /* Makes status say "absent" and, where it has no reason yet, why -errno happens to a probe and what to do. */
 void object_explain(int err, struct probe_status *status);
 /* Memory of the object's maps and run time of its programs (0 unless kernel.bpf_stats_enabled). */

@@ -527,7 +527,7 @@ static int sched_open(const struct probe_settings *settings, struct probe **ret_
 	p->skel = sched_bpf__open();
 	err = p->skel ? configure(p, settings, status) : -errno;
 	if (!err)
-		err = object_load(p->skel->obj, status);
+		err = object_load(p->skel->skeleton, status);
 	if (!err)
 		err = map_memory(p);
 	if (!err)

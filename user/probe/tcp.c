@@ -268,7 +268,7 @@ static int load(struct probe *p, const struct probe_settings *settings, struct p
 	p->skel = tcp_bpf__open();
 	err = p->skel ? configure(p, settings) : -errno;
 	if (!err)
-		err = object_load(p->skel->obj, status);
+		err = object_load(p->skel->skeleton, status);
 	if (err) {
 		tcp_bpf__destroy(p->skel);
 		p->skel = NULL;
