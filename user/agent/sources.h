@@ -10,6 +10,7 @@
 #ifndef MBTRACE_AGENT_SOURCES_H
 #define MBTRACE_AGENT_SOURCES_H
 
+#include "base/buf.h"
 #include "metric/record.h"
 #include "probe/probe.h"
 #include "probe/process.h"
