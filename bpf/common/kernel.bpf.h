@@ -59,6 +59,21 @@ static __always_inline __u64 task_rss_pages(const struct task_struct *task)
 	return (file > 0 ? file : 0) + (anon > 0 ? anon : 0) + (shmem > 0 ? shmem : 0);
 }
 
+/* The disk of a request: request.rq_disk until 5.16, request_queue.disk from 5.15 on. */
+struct request___5_16 {
+	struct gendisk *rq_disk;
+} __attribute__((preserve_access_index));
+
+/* `direct`: the verifier knows rq (tp_btf) and what it points to. */
+static __always_inline struct gendisk *request_disk(struct request *rq, bool direct)
+{
+	struct request___5_16 *old = (void *)rq;
+
+	if (bpf_core_field_exists(rq->q->disk))
+		return direct ? rq->q->disk : BPF_CORE_READ(rq, q, disk);
+	return direct ? old->rq_disk : BPF_CORE_READ(old, rq_disk);
+}
+
 /* Constants of include/linux/sched.h that BTF does not carry; unchanged since 4.14. */
 #define TASK_UNINTERRUPTIBLE 0x0002
 #define TASK_DEAD 0x0080
@@ -67,5 +82,9 @@ static __always_inline __u64 task_rss_pages(const struct task_struct *task)
 #define PF_WQ_WORKER 0x00000020
 #define PF_MEMALLOC 0x00000800
 #define PF_KTHREAD 0x00200000
+
+/* Of include/linux/blk_types.h: the operation's bits of cmd_flags, and the first of those that bypass the block layer. */
+#define REQ_OP_MASK 0xffu
+#define REQ_OP_PASSTHROUGH 32
 
 #endif

@@ -6,6 +6,7 @@
 const struct probe_ops *const probes[] = {
 	&sched_probe,
 	&fault_probe,
+	&block_probe,
 	&tcp_probe,
 	&system_probe,
 	NULL,

@@ -53,8 +53,7 @@ struct probe_settings {
 
 struct probe_ops {
 	const char *name; /* as its files: "sched" */
-	uint32_t sources; /* bits of the sources it feeds */
-	bool required; /* opened whatever sources are wanted: without it there is no sample */
+	uint32_t sources; /* bits of the sources it feeds; 0: always open (system figures) */
 	/* Whether this kernel and these privileges would let it work, without loading anything: for doctor. */
 	void (*supported)(struct probe_status *ret_status);
 	/* 0 with a probe, or -errno with a reason in status. */

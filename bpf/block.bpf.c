@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * block.bpf.c - what each block device and each process reads and writes, and how long it takes.
+ *
+ * DESIGN. All is counted once, when a request completes (block_rq_complete): the kernel keeps in the request when it was
+ * created (start_time_ns) and when it was given to the device (io_start_time_ns), so one clock read there yields both the
+ * queue time and the latency. The rules of what counts are those of the kernel's disk statistics, so that the two agree
+ * exactly: bytes at every (also partial) completion, a request when it ends, but
+ *
+ *	- not for the steps of a flush sequence (RQF_FLUSH_SEQ): its request ends once more when all steps are done;
+ *	- not for commands that bypass the block layer (passthrough), unless the kernel counts them (it then set `part`);
+ *	- a flush is the flush machinery's own request; those who asked for it have theirs.
+ *
+ * Who began a request is known only at its start (block_io_start), where nothing else is done but judging whether it is
+ * sequential. In between, the owner is in a table without a hash map: sets of 4 ways, chosen by the request's address,
+ * written without a lock. Request structures are allocated once per tag and used again and again, so an entry left behind
+ * (its request was merged into another) is overwritten by the next use. Should two CPUs write one way at once, the
+ * entry's check shows it, and the request counts as unattributed. Cost: two array lookups and a compare, against a hash
+ * insert, lookup and delete.
+ *
+ * Before 6.5 there is no block_io_start. There block_rq_insert and block_rq_issue serve, and who sees a request first
+ * names its owner; the sum of the two is told apart from leftovers by the request's creation time. There the time of issue
+ * is taken by ourselves too: some releases (5.16 to 5.18) keep another instant in io_start_time_ns. The same program stamps
+ * where the kernel does not keep it at all (a queue without writeback throttling or other users of its statistics).
+ */
+#include "common/kernel.bpf.h"
+#include "common/slots.bpf.h"
+#include "block.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Set before load. Sizes are powers of two. */
+const volatile __u32 row_mask = 0; /* rows - 1 */
+const volatile __u32 set_mask = 0; /* sets - 1 */
+const volatile bool own_issue = false; /* block_rq_issue is attached: the time of issue is ours */
+const volatile bool owner_by_issue =
+	false; /* no block_io_start: the first of insert and issue names the owner */
+const volatile bool queue_argument =
+	false; /* insert and issue have the queue before the request (until 5.10) */
+/* Bits of rq_flags. They moved in 6.12, to an enumeration that is nameless at first: out of CO-RE's reach. */
+const volatile __u32 rqf_io_stat = 1 << 13; /* the kernel counts it */
+const volatile __u32 rqf_flush_seq = 1 << 4; /* a step of a flush sequence */
+
+struct block_totals totals = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct block_row);
+} rows SEC(".maps");
+
+/* Row number → device: who may write a free row. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} claims SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct block_set);
+} inflight SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct block_stamps);
+} stamps SEC(".maps");
+
+/* Hash of a process → the number of its histogram + 1, or of another's: the slot's owner tells. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BLOCK_HINTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} hints SEC(".maps");
+
+/* Requests of each slot's owner: reads in the lower half, writes in the upper. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} requests SEC(".maps");
+
+DEFINE_SLOTS(io);
+
+/* Reads a field by a plain load where the verifier knows the pointer (tp_btf), by a helper where not (raw_tp). */
+#define READ(direct, p, field) ((direct) ? (p)->field : BPF_CORE_READ(p, field))
+
+#define ADD(counter, value) __sync_fetch_and_add(&(counter), value)
+
+static __always_inline __u32 request_op(struct request *rq, bool direct)
+{
+	return READ(direct, rq, cmd_flags) & REQ_OP_MASK;
+}
+
+static __always_inline __u32 group_of(__u32 op)
+{
+	return op == REQ_OP_DISCARD ? BLOCK_DISCARD : op & 1 ? BLOCK_WRITE : BLOCK_READ;
+}
+
+static __always_inline __u32 request_dev(struct request *rq, bool direct)
+{
+	struct gendisk *disk = request_disk(rq, direct);
+
+	/* A queue without a disk (a SCSI device no driver took) has only passthrough requests. */
+	if (!disk)
+		return 0;
+	return READ(direct, disk, major) << 20 | (READ(direct, disk, first_minor) & 0xfffff);
+}
+
+/* Takes a free row for a device; false when another device was faster. */
+static __noinline bool row_claim(struct block_row *row, __u32 number, __u32 dev, const char *name)
+{
+	if (!row || bpf_map_update_elem(&claims, &number, &dev, BPF_NOEXIST))
+		return false;
+	bpf_probe_read_kernel_str(row->name, sizeof(row->name), name);
+	row->dev = dev;
+	return true;
+}
+
+/* The row of a request's device, taken if need be; NULL when there is none left. */
+static __always_inline struct block_row *row_of(struct request *rq, bool direct)
+{
+	__u32 dev = request_dev(rq, direct), at = (dev * 0x9e3779b1u) >> 16;
+
+	if (!dev)
+		return NULL;
+#pragma unroll
+	for (int i = 0; i < BLOCK_PROBES; i++) {
+		__u32 number = (at + i) & row_mask;
+		struct block_row *row = bpf_map_lookup_elem(&rows, &number);
+
+		if (!row)
+			return NULL;
+		if (row->dev == dev)
+			return row;
+		if (!row->dev && row_claim(row, number, dev, request_disk(rq, direct)->disk_name))
+			return row;
+	}
+	return NULL;
+}
+
+/*
+ * A number for a request's address. The verifier forbids arithmetic on a typed pointer but for one thing: the difference of
+ * two. Never 0.
+ */
+static __always_inline __u64 request_id(struct request *rq, bool direct)
+{
+	__u64 id = (__u64)rq;
+
+	if (direct)
+		asm volatile("%0 -= %1" : "+r"(id) : "r"(&totals));
+	return id;
+}
+
+static __always_inline __u32 set_of(__u64 id)
+{
+	/* Addresses of requests are multiples of a cache line, and neighbours differ by a few of them. */
+	return (__u32)((id * 0x9e3779b97f4a7c15ull) >> 40) & set_mask;
+}
+
+/* Ties an entry's owner to its request and, where starts may repeat, to this use of the request. */
+static __always_inline __u64 check_of(__u64 id, struct request *rq, __u64 owner, bool direct)
+{
+	__u64 born = owner_by_issue ? READ(direct, rq, start_time_ns) : 0;
+
+	return (id ^ owner ^ born) + 1;
+}
+
+/* Where a request's entry is: its way, BLOCK_WAYS if it has none. */
+static __always_inline __u32 way_find(const struct block_set *set, __u64 id)
+{
+	__u32 way = BLOCK_WAYS;
+
+#pragma unroll
+	for (__u32 i = 0; i < BLOCK_WAYS; i++)
+		if (set->way[i].request == id)
+			way = i;
+	return way;
+}
+
+/* The way for a new entry: the one of an earlier use of this request, or a free one. */
+static __always_inline __u32 way_take(const struct block_set *set, __u64 id)
+{
+	__u32 way = BLOCK_WAYS;
+
+#pragma unroll
+	for (__u32 i = 0; i < BLOCK_WAYS; i++) {
+		if (set->way[i].request == id)
+			return i;
+		if (!set->way[i].request)
+			way = i;
+	}
+	return way;
+}
+
+/* The running task; a typed pointer where the kernel gives one (5.11). */
+static __always_inline __u64 current_owner(bool write, bool direct)
+{
+	struct task_struct *task;
+	__u32 flags, tgid;
+	__u64 start;
+
+	if (direct && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		task = bpf_get_current_task_btf();
+		flags = task->flags;
+		tgid = task->tgid;
+		start = task->group_leader->start_boottime;
+	} else {
+		task = (struct task_struct *)bpf_get_current_task();
+		flags = BPF_CORE_READ(task, flags);
+		tgid = BPF_CORE_READ(task, tgid);
+		start = BPF_CORE_READ(task, group_leader, start_boottime);
+	}
+	if (write && (flags & (PF_KTHREAD | PF_MEMALLOC)))
+		return BLOCK_WRITEBACK_KEY;
+	/* The idle task: an interrupt began it. */
+	return tgid ? process_key(tgid, start) : 0;
+}
+
+static __always_inline void owner_store(struct block_set *set, __u32 way, __u64 id, __u64 owner,
+					__u64 check)
+{
+	/* The request last, so that one who finds it finds the rest (and the check covers what compilers reorder). */
+	set->way[way].owner = owner;
+	set->way[way].check = check;
+	*(volatile unsigned long long *)&set->way[way].request = id;
+}
+
+/* Whether a request begins where the one before it ends now, with what was merged to it since it began. */
+static __always_inline void judge_sequence(struct block_row *row, struct request *rq, bool direct)
+{
+	__u64 sector = READ(direct, rq, __sector), before = row->last_request;
+	__u32 sectors = READ(direct, rq, __data_len) >> 9;
+	bool follows;
+
+	if (!sectors)
+		return;
+	follows = row->last_end == sector;
+	if (!follows && before) {
+		struct request *last = (struct request *)before;
+
+		follows = BPF_CORE_READ(last, __sector) + (BPF_CORE_READ(last, __data_len) >> 9) ==
+			  sector;
+	}
+	if (follows)
+		ADD(row->sequential, 1);
+	ADD(row->started, 1);
+	row->last_end = sector + sectors;
+	row->last_request = (__u64)rq;
+}
+
+/* Notes who began a request. With `issue`, also when it was given to the device. */
+static __always_inline int on_start(struct request *rq, bool issue, bool names_owner, bool direct)
+{
+	__u64 id = request_id(rq, direct), owner;
+	__u32 op = request_op(rq, direct), number = set_of(id), way;
+	bool by_issue = names_owner && owner_by_issue, known = false;
+	struct block_stamps *times;
+	struct block_set *set;
+	struct block_row *row;
+
+	/* Nobody is asked who discards or flushes; the write that wants a flush is a request of its own. */
+	if (op == REQ_OP_FLUSH || op == REQ_OP_DISCARD || op >= REQ_OP_PASSTHROUGH)
+		return 0;
+	set = bpf_map_lookup_elem(&inflight, &number);
+	if (!set)
+		return 0;
+	way = by_issue || !names_owner ? way_find(set, id) : BLOCK_WAYS;
+	if (way < BLOCK_WAYS)
+		known = !by_issue ||
+			set->way[way].check == check_of(id, rq, set->way[way].owner, direct);
+	if (!known && names_owner) {
+		row = row_of(rq, direct);
+		if (row)
+			judge_sequence(row, rq, direct);
+		owner = current_owner(op & 1, direct);
+		/* The data of a flush sequence is first seen when the machinery goes on with it: not its owner's doing. */
+		if (by_issue && (READ(direct, rq, rq_flags) & rqf_flush_seq))
+			owner = 0;
+		way = way_take(set, id);
+		if (way >= BLOCK_WAYS) {
+			ADD(totals.set_full, 1);
+			return 0;
+		}
+		owner_store(set, way, id, owner, check_of(id, rq, owner, direct));
+	}
+	if (way >= BLOCK_WAYS || !(own_issue || totals.stamp_starts))
+		return 0;
+	times = bpf_map_lookup_elem(&stamps, &number);
+	if (times) {
+		__u64 now = bpf_ktime_get_ns();
+
+		if (!known && names_owner)
+			times->started[way] = now;
+		times->issued[way] = issue ? now : 0;
+	}
+	return 0;
+}
+
+/* What is known of a request when it ends. */
+struct ending {
+	__u64 owner; /* 0: not known */
+	__u64 created, issued; /* 0: not known */
+};
+
+/* Takes a request's entry out of the table. */
+static __always_inline void way_release(struct request *rq, struct ending *e, bool direct)
+{
+	__u64 id = request_id(rq, direct);
+	__u32 number = set_of(id), way;
+	struct block_stamps *times;
+	struct block_set *set;
+
+	set = bpf_map_lookup_elem(&inflight, &number);
+	if (!set)
+		return;
+	way = way_find(set, id);
+	if (way >= BLOCK_WAYS)
+		return;
+	if (set->way[way].check == check_of(id, rq, set->way[way].owner, direct))
+		e->owner = set->way[way].owner;
+	set->way[way].request = 0;
+	if (!(own_issue || totals.stamp_starts))
+		return;
+	times = bpf_map_lookup_elem(&stamps, &number);
+	if (!times)
+		return;
+	if (own_issue)
+		e->issued = times->issued[way];
+	if (!e->created)
+		e->created = times->started[way];
+	times->started[way] = times->issued[way] = 0;
+}
+
+/* Adds the request to its process. `latency` is ~0 when there is none. */
+static __always_inline void count_owner(__u64 key, bool write, __u64 latency)
+{
+	__u32 hint = (__u32)((key >> 42) ^ key) & (BLOCK_HINTS - 1),
+	      *known = bpf_map_lookup_elem(&hints, &hint), number;
+	struct hist_slot *slot = NULL;
+	__u64 *count;
+
+	if (!known)
+		return;
+	number = *known - 1;
+	slot = bpf_map_lookup_elem(&io_slots, &number);
+	if (!slot || slot->owner != key) {
+		number = slot_take(&io_slots, &io_owners, &io_free, key);
+		if (number == SLOT_NONE) {
+			ADD(totals.slots_empty, 1);
+			return;
+		}
+		*known = number + 1;
+		slot = bpf_map_lookup_elem(&io_slots, &number);
+	}
+	count = bpf_map_lookup_elem(&requests, &number);
+	if (!slot || !count)
+		return;
+	if (latency != ~0ull)
+		slot_count(slot, latency);
+	ADD(*count, write ? 1ull << 32 : 1);
+}
+
+/* Adds the times of a request that was issued at all; its latency, or ~0. */
+static __always_inline __u64 count_times(struct block_row *row, const struct ending *e, bool write,
+					 bool issued)
+{
+	__u64 now = bpf_ktime_get_ns(), latency;
+
+	if (!e->issued || now < e->issued) {
+		ADD(row->untimed[write], 1);
+		if (e->issued)
+			ADD(totals.discarded, 1);
+		else if (issued)
+			ADD(row->unstamped, 1);
+		return ~0ull;
+	}
+	latency = now - e->issued;
+	ADD(row->latency[write][bin_of(latency, BINS_SHORT_COUNT)], 1);
+	ADD(row->latency_sum, latency);
+	if (!e->created)
+		return latency;
+	if (e->issued >= e->created) {
+		ADD(row->queue[bin_of(e->issued - e->created, BINS_SHORT_COUNT)], 1);
+		ADD(row->queue_sum, e->issued - e->created);
+	} else {
+		ADD(totals.discarded, 1);
+	}
+	return latency;
+}
+
+/* A request has ended: all of it, with the steps of its flush sequence. */
+static __always_inline void count_request(struct block_row *row, struct request *rq, __u32 op,
+					  __u32 length, bool direct)
+{
+	struct ending e = { .created = READ(direct, rq, start_time_ns),
+			    .issued = READ(direct, rq, io_start_time_ns) };
+	bool write = op & 1;
+	__u64 latency;
+
+	if (!e.created && !totals.stamp_starts)
+		totals.stamp_starts = 1;
+	way_release(rq, &e, direct);
+	if (row->last_request == (__u64)rq) {
+		row->last_end = READ(direct, rq, __sector) + (length >> 9);
+		row->last_request = 0;
+	}
+	latency = count_times(row, &e, write, length);
+	if (e.owner)
+		count_owner(e.owner, write, latency);
+	else
+		ADD(totals.unowned, 1);
+}
+
+static __always_inline int on_complete(struct request *rq, bool error, __u32 bytes, bool direct)
+{
+	__u32 op = request_op(rq, direct), flags = READ(direct, rq, rq_flags),
+	      length = READ(direct, rq, __data_len);
+	__u32 group = group_of(op);
+	struct block_row *row;
+
+	/* Where the kernel does not count (iostats is 0) we count what it would. */
+	if (op != REQ_OP_FLUSH &&
+	    (flags & rqf_io_stat ? !READ(direct, rq, part) : op >= REQ_OP_PASSTHROUGH))
+		return 0;
+	row = row_of(rq, direct);
+	if (!row) {
+		ADD(totals.rows_full, 1);
+		return 0;
+	}
+	if (op == REQ_OP_FLUSH) {
+		ADD(row->flushes, 1);
+		return 0;
+	}
+	/* The kernel counts sectors, and none for a request that carries no data pages. */
+	if (bytes >= 512 && READ(direct, rq, bio))
+		ADD(row->bytes[group], bytes & ~511u);
+	if ((flags & rqf_flush_seq) || bytes < length)
+		return 0;
+	if (error)
+		ADD(row->errors, 1);
+	if (group == BLOCK_DISCARD)
+		ADD(row->discards, 1);
+	else
+		count_request(row, rq, op, length, direct);
+	return 0;
+}
+
+SEC("tp_btf/block_rq_complete")
+int block_rq_complete(u64 *ctx)
+{
+	return on_complete((struct request *)ctx[0], (__u32)ctx[1] != 0, ctx[2], true);
+}
+
+SEC("raw_tp/block_rq_complete")
+int block_rq_complete_raw(struct bpf_raw_tracepoint_args *ctx)
+{
+	return on_complete((struct request *)ctx->args[0], (__u32)ctx->args[1] != 0, ctx->args[2],
+			   false);
+}
+
+SEC("tp_btf/block_io_start")
+int block_io_start(u64 *ctx)
+{
+	return on_start((struct request *)ctx[0], false, true, true);
+}
+
+SEC("raw_tp/block_io_start")
+int block_io_start_raw(struct bpf_raw_tracepoint_args *ctx)
+{
+	return on_start((struct request *)ctx->args[0], false, true, false);
+}
+
+SEC("tp_btf/block_rq_insert")
+int block_rq_insert(u64 *ctx)
+{
+	return on_start((struct request *)(queue_argument ? ctx[1] : ctx[0]), false, true, true);
+}
+
+SEC("raw_tp/block_rq_insert")
+int block_rq_insert_raw(struct bpf_raw_tracepoint_args *ctx)
+{
+	return on_start((struct request *)(queue_argument ? ctx->args[1] : ctx->args[0]), false,
+			true, false);
+}
+
+SEC("tp_btf/block_rq_issue")
+int block_rq_issue(u64 *ctx)
+{
+	return on_start((struct request *)(queue_argument ? ctx[1] : ctx[0]), true, owner_by_issue,
+			true);
+}
+
+SEC("raw_tp/block_rq_issue")
+int block_rq_issue_raw(struct bpf_raw_tracepoint_args *ctx)
+{
+	return on_start((struct request *)(queue_argument ? ctx->args[1] : ctx->args[0]), true,
+			owner_by_issue, false);
+}
