@@ -190,10 +190,15 @@ static void merge_text(struct snapshot *s, const char **whole, const char *text)
 		*whole = snapshot_text(s, text);
 }
 
+static uint64_t process_index_key(const struct process_metrics *p)
+{
+	return p->pid * 0x9e3779b97f4a7c15ull ^ p->start_ns;
+}
+
 /* The row of `whole` for the same process, made when it is new; NULL without memory. */
 static struct process_metrics *matching_process(struct snapshot *whole, const struct process_metrics *from)
 {
-	uint64_t key = from->pid * 0x9e3779b97f4a7c15ull ^ from->start_ns;
+	uint64_t key = process_index_key(from);
 	size_t at = (size_t)map_get(&whole->process_index, key);
 
 	if (at && whole->processes[at - 1].pid == from->pid && whole->processes[at - 1].start_ns == from->start_ns)
@@ -224,6 +229,14 @@ static int merge_processes(struct snapshot *whole, const struct snapshot *interv
 			p->cpu_pct = 100.0 * p->cpu_ns / whole->interval_ns;
 	}
 	return 0;
+}
+
+void snapshot_truncate_processes(struct snapshot *s, size_t n)
+{
+	s->n_processes = n < s->n_processes ? n : s->n_processes;
+	map_release(&s->process_index);
+	for (size_t i = 0; i < s->n_processes; i++)
+		map_put(&s->process_index, process_index_key(&s->processes[i]), (void *)(i + 1));
 }
 
 static int merge_devices(struct snapshot *whole, const struct snapshot *interval, double weight)

@@ -128,6 +128,9 @@ struct process_metrics *snapshot_add_process(struct snapshot *s);
 struct device_metrics *snapshot_add_device(struct snapshot *s);
 struct interface_metrics *snapshot_add_interface(struct snapshot *s);
 
+/* Drops the process rows from `n` on; their memory is kept. */
+void snapshot_truncate_processes(struct snapshot *s, size_t n);
+
 /* A copy of the text that lives as long as the snapshot's content, shared by equal texts; NULL for NULL or without memory. */
 const char *snapshot_text(struct snapshot *s, const char *text);
 

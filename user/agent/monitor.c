@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/monitor.h"
+
+#include <langinfo.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/utsname.h>
+
+#include "agent/budget.h"
+#include "agent/emit.h"
+#include "agent/self.h"
+#include "agent/sources.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/macros.h"
+#include "base/units.h"
+
+#define PIDS_MAX 1024 /* processes named with -p */
+#define PROC_TEXT_MAX 256
+
+enum wake { WAKE_TIMER, WAKE_SIGNAL, WAKE_RING };
+
+struct monitor {
+	const struct monitor_options *options;
+	const struct log *log;
+	struct sources *sources;
+	struct emit emit;
+	struct self self;
+	struct budget budget;
+	struct snapshot *snapshot;
+	uint32_t pids[PIDS_MAX];
+	size_t n_pids;
+	unsigned int cpus;
+	int epoll_fd, timer_fd, signal_fd;
+	uint64_t start, last; /* mono, of the first interval and of the last sample */
+	uint64_t end; /* mono; UINT64_MAX: none */
+	bool stop;
+};
+
+static uint32_t parse_sources(const char *names)
+{
+	uint32_t mask = 0;
+
+	for (int id = 0; id < SOURCE_COUNT; id++) {
+		size_t len = strlen(source_name(id));
+
+		for (const char *p = names; p && *p; p += strcspn(p, ","), p += *p == ',')
+			if (strncmp(p, source_name(id), len) == 0 && (!p[len] || p[len] == ','))
+				mask |= 1u << id;
+	}
+	return names ? mask : (1u << SOURCE_COUNT) - 1;
+}
+
+/* Reads -p; the processes must exist. */
+static int parse_pids(struct monitor *m)
+{
+	cleanup_free char *list = m->options->pids ? strdup(m->options->pids) : NULL;
+	char *rest = list, *word;
+
+	while (rest && (word = strsep(&rest, ","))) {
+		uint64_t pid;
+
+		if (units_parse_u64(word, &pid) || !pid || pid > INT32_MAX) {
+			log_error(m->log, "monitor", "--pid: \"%s\" is not a process id", word);
+			return EXIT_USAGE;
+		}
+		if (kill(pid, 0) < 0 && errno == ESRCH) {
+			log_error(m->log, "monitor", "--pid: there is no process %s here%s", word,
+				  " (pids are those of this PID namespace)");
+			return EXIT_FAILED;
+		}
+		if (m->n_pids == PIDS_MAX) {
+			log_error(m->log, "monitor", "--pid: more than %u processes; use --cgroup or --comm", PIDS_MAX);
+			return EXIT_USAGE;
+		}
+		m->pids[m->n_pids++] = pid;
+	}
+	return EXIT_DONE;
+}
+
+/* The exit code of a failure to open the sources. */
+static int exit_code_of(int err)
+{
+	return err == -ENOMEM ? EXIT_FAILED : EXIT_CANNOT;
+}
+
+static int open_sources(struct monitor *m)
+{
+	struct sources_options options = { .wanted = parse_sources(m->options->sources),
+					   .pids = m->n_pids ? m->pids : NULL,
+					   .n_pids = m->n_pids,
+					   .follow = m->options->follow,
+					   .max_memory = m->options->max_memory };
+	cleanup_buf struct buf error = BUF_INIT;
+	int err = sources_open(&options, &m->sources, &error);
+
+	if (err) {
+		log_error(m->log, "monitor", "%s", error.len ? buf_str(&error) : strerror(-err));
+		return exit_code_of(err);
+	}
+	if (error.len)
+		log_warning(m->log, "monitor", "%s; the rest runs", buf_str(&error));
+	return EXIT_DONE;
+}
+
+static void watch_fd(struct monitor *m, int fd, enum wake wake)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = wake };
+
+	epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static void watch_ring(int fd, void *context)
+{
+	watch_fd(context, fd, WAKE_RING);
+}
+
+/* Timer, signals, rings. 0 or -errno. */
+static int open_events(struct monitor *m)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	m->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (m->epoll_fd < 0 || m->timer_fd < 0 || m->signal_fd < 0)
+		return -errno;
+	watch_fd(m, m->timer_fd, WAKE_TIMER);
+	watch_fd(m, m->signal_fd, WAKE_SIGNAL);
+	sources_each_fd(m->sources, watch_ring, m);
+	return 0;
+}
+
+/* Sets the timer to the next sample that is due: on the absolute clock, or the end of the run if that is before. */
+static void arm(struct monitor *m, uint64_t now)
+{
+	uint64_t interval = m->options->interval_ns, due = m->start + ((now - m->start) / interval + 1) * interval;
+	struct itimerspec at = { 0 };
+
+	due = MIN(due, m->end);
+	at.it_value = (struct timespec){ .tv_sec = due / NSEC_PER_SEC, .tv_nsec = due % NSEC_PER_SEC };
+	timerfd_settime(m->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+/* The text of a one-line file without its newline, "" if it cannot be read. */
+static void read_line(const char *path, char *text, size_t size)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+
+	text[0] = 0;
+	if (file_read(path, &b, PROC_TEXT_MAX) == 0)
+		snprintf(text, size, "%.*s", (int)strcspn(buf_str(&b), "\n"), buf_str(&b));
+}
+
+static int write_header(struct monitor *m)
+{
+	struct record_header header = { .version = MBTRACE_VERSION,
+					.host_cpus = m->cpus,
+					.interval_ns = m->options->interval_ns,
+					.filter_pids = m->n_pids ? m->pids : NULL,
+					.n_filter_pids = m->n_pids,
+					.filter_follow = m->options->follow,
+					.filter_comm = m->options->comm,
+					.filter_cgroup = m->options->cgroup };
+	char boot_id[64];
+	struct utsname host;
+
+	uname(&host);
+	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
+	header.host_kernel = host.release;
+	header.host_name = host.nodename;
+	header.host_boot_id = boot_id;
+	sources_describe(m->sources, header.sources);
+	return emit_header(&m->emit, &header);
+}
+
+/* Sheds or takes back a source when the cost of the interval says so. */
+static void keep_budget(struct monitor *m, const struct snapshot *s)
+{
+	uint64_t cost = s->self.cpu_ns + (s->self.bpf_ns == METRIC_NULL ? 0 : s->self.bpf_ns);
+	uint64_t bytes = s->self.rss_bytes + (s->self.map_bytes == METRIC_NULL ? 0 : s->self.map_bytes);
+	int id;
+
+	switch (budget_judge(&m->budget, cost, s->interval_ns, m->cpus, bytes)) {
+	case BUDGET_SHED:
+		id = sources_shed(m->sources);
+		if (id < 0)
+			return;
+		budget_shed(&m->budget);
+		log_warning(m->log, "monitor", "over its budget (%.2f%% of all CPUs, %.1f MiB): source %s is shed",
+			    m->budget.pct, bytes / 1048576.0, source_name(id));
+		break;
+	case BUDGET_RESTORE:
+		id = sources_restore(m->sources);
+		if (id < 0)
+			return;
+		budget_restored(&m->budget);
+		log_info(m->log, "monitor", "within its budget again: source %s is taken back", source_name(id));
+		break;
+	default:
+		return;
+	}
+	sources_each_fd(m->sources, watch_ring, m);
+	self_rebase(&m->self, m->sources);
+}
+
+/* Ends the interval: reads everything and hands it on. 0 or -errno of the output. */
+static int take_sample(struct monitor *m)
+{
+	struct process_view view = { .sources = sources_attached(m->sources),
+				     .cmdline = m->options->cmdline,
+				     .comm = m->options->comm,
+				     .cgroup = m->options->cgroup };
+	struct snapshot *s = m->snapshot;
+	uint64_t now = clock_monotonic_ns();
+	int err;
+
+	snapshot_reset(s);
+	s->time_ns = clock_realtime_ns();
+	s->interval_ns = now - m->last;
+	s->elapsed_ns = now - m->start;
+	m->last = now;
+	if (sources_read(m->sources, s))
+		s->trust.lost++;
+	view.interval_ns = s->interval_ns;
+	if (process_table_flush(sources_processes(m->sources), &view, s))
+		s->trust.map_full++;
+	trust_judge(&s->trust);
+	self_measure(&m->self, m->sources, &s->self);
+	err = emit_sample(&m->emit, s);
+	keep_budget(m, s);
+	return err;
+}
+
+/* Whether anything that -p named is still there. */
+static bool targets_live(const struct monitor *m)
+{
+	const struct process *p;
+
+	if (!m->n_pids)
+		return true;
+	if (m->options->follow) {
+		for (size_t i = 0; (p = process_next(sources_processes(m->sources), &i));)
+			if (p->pid && !p->ended)
+				return true;
+		return false;
+	}
+	for (size_t i = 0; i < m->n_pids; i++)
+		if (kill(m->pids[i], 0) == 0 || errno != ESRCH)
+			return true;
+	return false;
+}
+
+static int on_timer(struct monitor *m)
+{
+	uint64_t expirations, now;
+	int err;
+
+	if (read(m->timer_fd, &expirations, sizeof(expirations)) < 0 && errno == EAGAIN)
+		return 0;
+	err = take_sample(m);
+	now = clock_monotonic_ns();
+	if (now >= m->end || (m->options->count && m->emit.samples >= m->options->count)) {
+		m->stop = true;
+	} else if (!targets_live(m)) {
+		log_info(m->log, "monitor", "every process of --pid has ended");
+		m->stop = true;
+	} else {
+		arm(m, now);
+	}
+	return err;
+}
+
+/* Until the end of the run. 0 or -errno of the output. */
+static int loop(struct monitor *m)
+{
+	int err = 0;
+
+	arm(m, m->start);
+	while (!m->stop && !err) {
+		struct epoll_event events[8];
+		int n = epoll_wait(m->epoll_fd, events, ARRAY_SIZE(events), -1);
+
+		for (int i = 0; i < n && !err; i++) {
+			switch (events[i].data.u32) {
+			case WAKE_TIMER:
+				err = on_timer(m);
+				break;
+			case WAKE_SIGNAL:
+				/* What the interval has so far is not lost. */
+				err = take_sample(m);
+				m->stop = true;
+				break;
+			case WAKE_RING:
+				sources_drain(m->sources);
+				break;
+			}
+		}
+	}
+	return err;
+}
+
+static int open_output(struct monitor *m)
+{
+	const struct monitor_options *o = m->options;
+	bool terminal = !o->output && isatty(STDOUT_FILENO);
+	const char *term = getenv("TERM");
+	struct sink_options options = { .top = o->top,
+					.sort = o->sort,
+					.histograms = o->histograms,
+					.cmdline = o->cmdline,
+					.redact = o->redact };
+	int err;
+
+	options.redraw = terminal && term && strcmp(term, "dumb") != 0;
+	options.color = o->color && strcmp(o->color, "auto") != 0 ? strcmp(o->color, "always") == 0 :
+								     options.redraw && !getenv("NO_COLOR");
+	if (options.top == METRIC_NULL)
+		options.top = strcmp(o->format, "table") == 0 ? 10 : 0;
+	err = emit_open(&m->emit, o->format, o->output, &options);
+	if (!err)
+		return EXIT_DONE;
+	log_error(m->log, "monitor", "cannot write to %s: %s", o->output ? o->output : "standard output", strerror(-err));
+	return EXIT_FAILED;
+}
+
+/* Says why the output failed; the exit code of that. */
+static int output_failed(struct monitor *m, int err)
+{
+	if (err == -EPIPE)
+		return EXIT_DONE;
+	log_error(m->log, "monitor", "cannot write to %s: %s; what was written so far is whole",
+		  m->options->output ? m->options->output : "standard output", strerror(-err));
+	return EXIT_FAILED;
+}
+
+/* From attaching to the summary. */
+static int run(struct monitor *m)
+{
+	int err, code;
+
+	code = open_sources(m);
+	if (code)
+		return code;
+	m->cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	m->snapshot = snapshot_new();
+	err = m->snapshot ? open_events(m) : -ENOMEM;
+	if (err) {
+		log_error(m->log, "monitor", "cannot start: %s", strerror(-err));
+		return EXIT_FAILED;
+	}
+	budget_init(&m->budget, m->options->max_overhead, m->options->max_memory);
+	m->start = m->last = clock_monotonic_ns();
+	m->end = m->options->duration_ns ? m->start + m->options->duration_ns : UINT64_MAX;
+	self_init(&m->self, m->sources);
+	err = write_header(m);
+	if (!err)
+		err = loop(m);
+	err = emit_finish(&m->emit, 0);
+	return err ? output_failed(m, err) : EXIT_DONE;
+}
+
+int monitor_run(const struct monitor_options *options, const struct log *log)
+{
+	struct monitor m = { .options = options, .log = log, .epoll_fd = -1, .timer_fd = -1, .signal_fd = -1 };
+	int code = parse_pids(&m);
+
+	if (!code)
+		code = open_output(&m);
+	if (!code)
+		code = run(&m);
+	emit_close(&m.emit);
+	sources_close(m.sources);
+	self_release(&m.self);
+	snapshot_free(m.snapshot);
+	cleanup_close_fn(&m.epoll_fd);
+	cleanup_close_fn(&m.timer_fd);
+	cleanup_close_fn(&m.signal_fd);
+	return code;
+}

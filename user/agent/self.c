@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/self.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/macros.h"
+
+#define PROC_TEXT_MAX 256
+#define MAP_LOOKS 60 /* maps have fixed sizes, but for storage: adding them up this often is enough */
+
+/* The first whole number in the file, or 0. */
+static uint64_t read_number(struct self *self, int fd, unsigned int field)
+{
+	const char *p;
+
+	if (fd < 0 || file_reread(fd, &self->text, PROC_TEXT_MAX))
+		return 0;
+	p = buf_str(&self->text);
+	while (field--)
+		p += strcspn(p, " ") + 1;
+	return strtoull(p, NULL, 10);
+}
+
+void self_init(struct self *self, const struct sources *sources)
+{
+	*self = (struct self){ .statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC),
+			       .stats_fd = open("/proc/sys/kernel/bpf_stats_enabled", O_RDONLY | O_CLOEXEC) };
+	self->cpu_before = clock_process_cpu_ns();
+	self->stats_before = read_number(self, self->stats_fd, 0);
+	self_rebase(self, sources);
+}
+
+void self_rebase(struct self *self, const struct sources *sources)
+{
+	self->bpf_before = sources_bpf_ns(sources);
+	self->map_bytes = sources_map_bytes(sources);
+	self->map_age = 0;
+}
+
+void self_measure(struct self *self, const struct sources *sources, struct self_metrics *ret)
+{
+	uint64_t cpu = clock_process_cpu_ns();
+	bool stats = read_number(self, self->stats_fd, 0);
+
+	ret->cpu_ns = cpu - self->cpu_before;
+	self->cpu_before = cpu;
+	ret->rss_bytes = read_number(self, self->statm_fd, 1) * sysconf(_SC_PAGESIZE);
+	if (stats) {
+		uint64_t bpf = sources_bpf_ns(sources);
+
+		/* A probe that was closed takes its past with it. */
+		if (self->stats_before && bpf >= self->bpf_before)
+			ret->bpf_ns = bpf - self->bpf_before;
+		self->bpf_before = bpf;
+	}
+	self->stats_before = stats;
+	if (++self->map_age >= MAP_LOOKS) {
+		self->map_bytes = sources_map_bytes(sources);
+		self->map_age = 0;
+	}
+	ret->map_bytes = self->map_bytes;
+}
+
+void self_release(struct self *self)
+{
+	if (self->statm_fd >= 0)
+		close(self->statm_fd);
+	if (self->stats_fd >= 0)
+		close(self->stats_fd);
+	buf_release(&self->text);
+}
