@@ -217,6 +217,7 @@ static int take_sample(struct monitor *m)
 {
 	struct process_view view = { .sources = sources_attached(m->sources),
 				     .cmdline = m->options->cmdline,
+				     .recorded_only = m->n_pids > 0,
 				     .comm = m->options->comm,
 				     .cgroup = m->options->cgroup };
 	struct snapshot *s = m->snapshot;

@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "bpf/sched.h"
 #include "metric/table.h"
+#include "probe/cgroup.h"
 
 /*
  * DESIGN. Entries are kept in one hash by key. `now` of an idle process costs nothing to empty: its counters are reset
@@ -19,6 +20,7 @@
 
 struct process_table {
 	struct map by_key;
+	struct cgroups *cgroups;
 	struct buf text; /* scratch for /proc files */
 	size_t dists[PROCESS_DISTS], n_dists; /* offsets in struct process_metrics */
 	bool *measured; /* for each row of metrics[]: measured with the sources of this flush */
@@ -31,8 +33,9 @@ struct process_table *process_table_new(void)
 	if (!t)
 		return NULL;
 	t->measured = calloc(metric_count, sizeof(*t->measured));
-	if (!t->measured) {
-		free(t);
+	t->cgroups = cgroups_new(NULL);
+	if (!t->measured || !t->cgroups) {
+		process_table_free(t);
 		return NULL;
 	}
 	for (size_t i = 0; i < metric_count; i++)
@@ -56,6 +59,7 @@ void process_table_free(struct process_table *t)
 	for (size_t i = 0; (p = map_next(&t->by_key, &i));)
 		process_free(p);
 	map_release(&t->by_key);
+	cgroups_free(t->cgroups);
 	buf_release(&t->text);
 	free(t->measured);
 	free(t);
@@ -205,7 +209,28 @@ static const char *state_name(const struct process *p)
 	return p->ended ? "exited" : names[p->state];
 }
 
-static int add_row(struct process_table *t, struct process *p, const struct process_view *view, struct snapshot *s)
+/* Whether `path` is `top` or below it. */
+static bool is_below(const char *path, const char *top)
+{
+	size_t len = strlen(top);
+
+	while (len && top[len - 1] == '/')
+		len--;
+	return strncmp(path, top, len) == 0 && (!path[len] || path[len] == '/');
+}
+
+/* Whether the filters of the view let the process through. */
+static bool is_wanted(const struct process *p, const struct process_view *view, const char *cgroup)
+{
+	if (!p->pid && p->key != PROCESS_WRITEBACK_KEY)
+		return false;
+	if (view->comm && strncmp(p->comm, view->comm, PROCESS_COMM_LEN - 1) != 0)
+		return false;
+	return !view->cgroup || (cgroup && is_below(cgroup, view->cgroup));
+}
+
+static int add_row(struct process_table *t, struct process *p, const struct process_view *view, const char *cgroup,
+		   struct snapshot *s)
 {
 	struct process_metrics *row = snapshot_add_process(s);
 
@@ -214,6 +239,7 @@ static int add_row(struct process_table *t, struct process *p, const struct proc
 	row->pid = p->pid;
 	row->ppid = p->ppid;
 	row->comm = snapshot_text(s, p->comm);
+	row->cgroup = snapshot_text(s, cgroup);
 	row->threads = p->threads;
 	row->start_ns = p->start_ns;
 	row->cpu_pct = view->interval_ns ? 100.0 * p->now.cpu_ns / view->interval_ns : 0;
@@ -222,6 +248,27 @@ static int add_row(struct process_table *t, struct process *p, const struct proc
 	if (view->cmdline && p->active)
 		row->cmdline = command_line(t, p, s);
 	return 0;
+}
+
+/* Writes the row of a process that has one in this interval; 0 or -ENOMEM. */
+static int flush_process(struct process_table *t, struct process *p, const struct process_view *view, struct snapshot *s)
+{
+	const char *cgroup;
+
+	if (!p->active && !p->shown)
+		return 0;
+	if (!p->identified && view->recorded_only)
+		return 0;
+	if (!p->identified && !identify(t, p)) {
+		s->trust.unattributed++;
+		p->ended = true;
+		return 0;
+	}
+	cgroup = p->cgroup_id ? cgroup_path(t->cgroups, p->cgroup_id, p->ended ? 0 : p->pid) : NULL;
+	if (!is_wanted(p, view, cgroup))
+		return 0;
+	p->shown = true;
+	return add_row(t, p, view, cgroup, s);
 }
 
 /* Drops what has ended; its last row has been written. */
@@ -244,16 +291,7 @@ int process_table_flush(struct process_table *t, const struct process_view *view
 	for (size_t i = 0; i < metric_count; i++)
 		t->measured[i] = metrics[i].scope == SCOPE_PROCESS && is_measured(&metrics[i], view->sources);
 	for (size_t i = 0; (p = map_next(&t->by_key, &i));) {
-		if (p->active || p->shown) {
-			if (!p->identified && !identify(t, p)) {
-				s->trust.unattributed++;
-				p->ended = true;
-			} else if (p->pid || p->key == PROCESS_WRITEBACK_KEY) {
-				if (!view->comm || strncmp(p->comm, view->comm, PROCESS_COMM_LEN - 1) == 0)
-					err = add_row(t, p, view, s) ?: err;
-				p->shown = true;
-			}
-		}
+		err = flush_process(t, p, view, s) ?: err;
 		ended |= p->ended;
 		process_begin(t, p);
 		p->active = false;
@@ -265,5 +303,5 @@ int process_table_flush(struct process_table *t, const struct process_view *view
 
 size_t process_table_bytes(const struct process_table *t)
 {
-	return map_bytes(&t->by_key) + t->by_key.count * sizeof(struct process);
+	return map_bytes(&t->by_key) + t->by_key.count * sizeof(struct process) + cgroups_bytes(t->cgroups);
 }

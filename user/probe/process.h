@@ -67,6 +67,7 @@ struct process_view {
 	uint32_t sources; /* members of sources that are not attached stay null */
 	uint64_t interval_ns;
 	bool cmdline; /* read command lines */
+	bool recorded_only; /* only processes that the task pass sends: with a filter of pids, others are not meant */
 	const char *comm; /* only processes of this name; NULL: all */
 	const char *cgroup; /* only below this path; NULL: all */
 };
