@@ -17,6 +17,18 @@ struct btf *kernel_btf_load(void)
 	return btf__load_vmlinux_btf();
 }
 
+void kernel_btf_free(const struct btf *btf)
+{
+	btf__free((struct btf *)btf);
+}
+
+unsigned int kernel_possible_cpus(void)
+{
+	int n = libbpf_num_possible_cpus();
+
+	return n > 0 ? n : 1;
+}
+
 /* The function prototype of a tracepoint's typed form, or NULL. */
 static const struct btf_type *tracepoint_prototype(const struct btf *btf, const char *name)
 {

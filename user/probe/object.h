@@ -17,8 +17,11 @@ struct bpf_object;
 struct bpf_object_skeleton;
 struct btf;
 
-/* The running kernel's BTF; NULL (with errno) where there is none. Freed with btf__free(). */
+/* The running kernel's BTF; NULL (with errno) where there is none. Freed with kernel_btf_free(), which accepts NULL. */
 struct btf *kernel_btf_load(void);
+void kernel_btf_free(const struct btf *btf);
+/* CPUs that could ever be online: how many copies a per-CPU map has. */
+unsigned int kernel_possible_cpus(void);
 /* Whether the tracepoint can be attached to with types (tp_btf). */
 bool kernel_has_typed_tracepoint(const struct btf *btf, const char *name);
 /* How many arguments the tracepoint passes; 0 if unknown. */

@@ -53,7 +53,8 @@ struct probe_settings {
 
 struct probe_ops {
 	const char *name; /* as its files: "sched" */
-	uint32_t sources; /* bits of the sources it feeds; 0: always open (system figures) */
+	uint32_t sources; /* bits of the sources it feeds */
+	bool required; /* opened whatever sources are wanted: without it there is no sample */
 	/* Whether this kernel and these privileges would let it work, without loading anything: for doctor. */
 	void (*supported)(struct probe_status *ret_status);
 	/* 0 with a probe, or -errno with a reason in status. */

@@ -549,6 +549,7 @@ static int sched_open(const struct probe_settings *settings, struct probe **ret_
 const struct probe_ops sched_probe = {
 	.name = "sched",
 	.sources = 1u << SOURCE_SCHED | 1u << SOURCE_FAULT,
+	.required = true,
 	.open = sched_open,
 	.read = sched_read,
 	.ring_fd = sched_ring_fd,

@@ -293,6 +293,7 @@ static int system_open(const struct probe_settings *settings, struct probe **ret
 
 const struct probe_ops system_probe = {
 	.name = "system",
+	.required = true,
 	.supported = system_supported,
 	.open = system_open,
 	.read = system_read,
