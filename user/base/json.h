@@ -32,6 +32,11 @@ struct json {
 
 #define JSON_INIT(buf_) ((struct json){ .out = (buf_), .first = { true } })
 
+/* libjansson has functions of these names too: ours get other symbols, so that one program can link both. */
+#define json_object mbtrace_json_object
+#define json_array mbtrace_json_array
+#define json_null mbtrace_json_null
+
 /* In each call `key` is NULL inside an array or at the top. A NULL string is written as null. */
 void json_object(struct json *j, const char *key);
 void json_array(struct json *j, const char *key);
