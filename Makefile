@@ -53,7 +53,7 @@ WORKLOADS := $(patsubst tests/workload/%.c,$(BUILD)/tests/workload/%,$(wildcard 
 # A fuzzer is built from sources, instrumented: FUZZ_SOURCES_NAME_fuzz lists them.
 FUZZ_SOURCES_replay_fuzz := user/export/replay.c user/export/members.c user/export/layout.c user/export/json.c \
 	user/export/view.c user/export/rows.c user/export/redact.c $(wildcard user/metric/*.c) \
-	$(patsubst %,user/base/%.c,buf clock file json map)
+	$(patsubst %,user/base/%.c,buf clock file json map utf8)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .DEFAULT_GOAL := all

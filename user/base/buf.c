@@ -63,6 +63,33 @@ void buf_addu(struct buf *b, uint64_t v)
 	buf_add(b, digits + i, sizeof(digits) - i);
 }
 
+void buf_addf(struct buf *b, double value, int decimals)
+{
+	static const uint64_t scale[] = { 1,	   10,	    100,      1000,	 10000,
+					  100000, 1000000, 10000000, 100000000, 1000000000 };
+	double magnitude = value < 0 ? -value : value;
+	uint64_t scaled, fraction;
+
+	decimals = CLAMP(decimals, 0, (int)ARRAY_SIZE(scale) - 1);
+	if (magnitude * scale[decimals] >= 1e18) {
+		buf_printf(b, "%.17g", value);
+		return;
+	}
+	/* Fixed point by hand: independent of the locale's decimal mark, and no printf per figure. */
+	scaled = (uint64_t)(magnitude * scale[decimals] + 0.5);
+	if (value < 0 && scaled)
+		buf_addc(b, '-');
+	buf_addu(b, scaled / scale[decimals]);
+	fraction = scaled % scale[decimals];
+	if (!fraction)
+		return;
+	buf_addc(b, '.');
+	for (int i = decimals - 1; i >= 0 && fraction; i--) {
+		buf_addc(b, '0' + fraction / scale[i]);
+		fraction %= scale[i];
+	}
+}
+
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
 	va_list again;

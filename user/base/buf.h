@@ -54,6 +54,8 @@ static inline void buf_addc(struct buf *b, char c)
 	b->data[b->len] = 0;
 }
 void buf_addu(struct buf *b, uint64_t v); /* decimal, much faster than printf */
+/* At most `decimals` (0..9) decimals, no trailing zeros, a point whatever the locale; value must be finite. */
+void buf_addf(struct buf *b, double value, int decimals);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 

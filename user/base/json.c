@@ -5,22 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Length of the valid UTF-8 sequence at s (at most n bytes), or 0. */
-static size_t utf8_len(const unsigned char *s, size_t n)
-{
-	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-
-	if (!len || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	/* overlong forms, surrogates, and above U+10FFFF */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return len;
-}
+#include "base/utf8.h"
 
 /* Whether the byte stands for itself, whatever follows. */
 static inline bool is_plain(unsigned char c)
@@ -30,7 +15,7 @@ static inline bool is_plain(unsigned char c)
 
 static void write_string(struct buf *out, const char *text, size_t n)
 {
-	const unsigned char *s = (const unsigned char *)text, *end = s + n, *plain = s;
+	const char *s = text, *end = s + n, *plain = s;
 
 	buf_addc(out, '"');
 	while (s < end) {
@@ -47,9 +32,9 @@ static void write_string(struct buf *out, const char *text, size_t n)
 		}
 		buf_add(out, plain, s - plain);
 		if (!len)
-			buf_adds(out, "\xef\xbf\xbd");
+			buf_adds(out, UTF8_REPLACEMENT);
 		else if (*s == '"' || *s == '\\')
-			buf_add(out, (char[]){ '\\', (char)*s }, 2);
+			buf_add(out, (char[]){ '\\', *s }, 2);
 		else if (*s == '\n')
 			buf_adds(out, "\\n");
 		else if (*s == '\t')
@@ -148,32 +133,12 @@ void json_i64(struct json *j, const char *key, int64_t value)
 
 void json_double(struct json *j, const char *key, double value, int decimals)
 {
-	static const uint64_t scale[] = { 1, 10, 100, 1000, 10000, 100000, 1000000 };
-	uint64_t scaled, fraction;
-
 	if (!isfinite(value)) {
 		json_null(j, key);
 		return;
 	}
 	begin_value(j, key);
-	decimals = CLAMP(decimals, 0, (int)ARRAY_SIZE(scale) - 1);
-	if (fabs(value) >= 1e12) {
-		buf_printf(j->out, "%.17g", value);
-		return;
-	}
-	/* Fixed point by hand: independent of the locale's decimal mark, and no printf per figure. */
-	scaled = (uint64_t)(fabs(value) * scale[decimals] + 0.5);
-	if (value < 0 && scaled)
-		buf_addc(j->out, '-');
-	buf_addu(j->out, scaled / scale[decimals]);
-	fraction = scaled % scale[decimals];
-	if (!fraction)
-		return;
-	buf_addc(j->out, '.');
-	for (int i = decimals - 1; i >= 0 && fraction; i--) {
-		buf_addc(j->out, '0' + fraction / scale[i]);
-		fraction %= scale[i];
-	}
+	buf_addf(j->out, value, decimals);
 }
 
 void json_bool(struct json *j, const char *key, bool value)

@@ -25,7 +25,7 @@ int rows_key_parse(const char *text, struct rows_key *ret_key);
 const char *rows_key_name(const void *context, size_t i);
 
 struct rows {
-	const struct process_metrics **shown; /* valid until the next rows_select() or a change of the snapshot */
+	const struct process_metrics **shown; /* and behind them the hidden ones; valid until the next rows_select() or a change of the snapshot */
 	size_t n_shown;
 	size_t n_hidden;
 	size_t cap;
