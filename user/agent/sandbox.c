@@ -131,6 +131,9 @@ static const struct conditional {
 	{ CALL(mprotect), 2, PROT_EXEC, 0, ALWAYS },
 	/* a thread, no process */
 	{ CALL(clone), 0, CLONE_THREAD, CLONE_THREAD, ALWAYS },
+	/* its own limits, and whether a process exists */
+	{ CALL(prlimit64), 0, WHOLE, 0, ALWAYS },
+	{ CALL(kill), 1, WHOLE, 0, ALWAYS },
 	/* a terminal's size and mode */
 	{ CALL(ioctl), 1, WHOLE, TIOCGWINSZ, ALWAYS },
 	{ CALL(ioctl), 1, WHOLE, TCGETS, ALWAYS },
