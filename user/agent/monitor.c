@@ -2,6 +2,7 @@
 #include "agent/monitor.h"
 
 #include <langinfo.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -11,6 +12,7 @@
 
 #include "agent/budget.h"
 #include "agent/emit.h"
+#include "agent/sandbox.h"
 #include "agent/self.h"
 #include "agent/sources.h"
 #include "base/clock.h"
@@ -38,6 +40,7 @@ struct monitor {
 	uint64_t start, last; /* mono, of the first interval and of the last sample */
 	uint64_t end; /* mono; UINT64_MAX: none */
 	bool stop;
+	uint64_t refused; /* system calls, when that was last said */
 };
 
 static uint32_t parse_sources(const char *names)
@@ -212,6 +215,16 @@ static void keep_budget(struct monitor *m, const struct snapshot *s)
 	self_rebase(&m->self, m->sources);
 }
 
+/* Says once that the sandbox was in the way: of a library that has learnt a new call, or of an intruder. */
+static void report_refusals(struct monitor *m)
+{
+	int call;
+
+	if (m->refused || !(m->refused = sandbox_refused(&call)))
+		return;
+	log_warning(m->log, "monitor", "the sandbox refused system call %d", call);
+}
+
 /* Ends the interval: reads everything and hands it on. 0 or -errno of the output. */
 static int take_sample(struct monitor *m)
 {
@@ -238,6 +251,7 @@ static int take_sample(struct monitor *m)
 	self_measure(&m->self, m->sources, &s->self);
 	err = emit_sample(&m->emit, s);
 	keep_budget(m, s);
+	report_refusals(m);
 	return err;
 }
 
@@ -343,6 +357,24 @@ static int output_failed(struct monitor *m, int err)
 	return EXIT_FAILED;
 }
 
+/*
+ * Gives up what the loop does not need. CAP_BPF and CAP_PERFMON stay, to take back a source that was shed; older kernels
+ * want them for every bpf(2) call. A kernel without filters of system calls is no reason not to run.
+ */
+static int enter_sandbox(struct monitor *m)
+{
+	static const int keep[] = { CAP_BPF, CAP_PERFMON };
+	int err = sandbox_drop_capabilities(keep, ARRAY_SIZE(keep));
+
+	if (!err)
+		err = sandbox_enter(SANDBOX_BPF | (m->options->output ? SANDBOX_OUTPUT : 0));
+	if (err == -ENOSYS)
+		log_warning(m->log, "monitor", "this kernel has no seccomp filters: running without");
+	else if (err)
+		log_error(m->log, "monitor", "cannot give up privileges: %s", strerror(-err));
+	return err == -ENOSYS ? 0 : err;
+}
+
 /* From attaching to the summary. */
 static int run(struct monitor *m)
 {
@@ -362,6 +394,8 @@ static int run(struct monitor *m)
 	m->start = m->last = clock_monotonic_ns();
 	m->end = m->options->duration_ns ? m->start + m->options->duration_ns : UINT64_MAX;
 	self_init(&m->self, m->sources);
+	if (enter_sandbox(m))
+		return EXIT_FAILED;
 	err = write_header(m);
 	if (!err)
 		err = loop(m);
