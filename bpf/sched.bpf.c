@@ -302,8 +302,13 @@ static __always_inline void send_exit(struct sched_cpu *cpu, struct task_struct 
 		return;
 	}
 	record_fill(r, task, a, now, now_mono, direct, true);
+	if (follow_switches) {
+		/* The switch it does not come back from: the kernel leaves it out of what getrusage() says. */
+		r->voluntary--;
+		r->switches--;
+	}
 	if (!a && follow_switches) {
-		r->switches = 1;
+		r->switches = 0;
 		r->n_waits = 1;
 		r->waits[0] = r->runq_ns < SCHED_WAIT_MAX ? r->runq_ns : SCHED_WAIT_MAX;
 	}

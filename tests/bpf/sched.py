@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What sched.sh runs: each workload with known answers, against the kernel's own counts of the same threads."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+from truth import *
+
+need_root()
+
+TIMES = ("cpu_ns", "runq_ns", "sleep_ns", "blocked_ns", "iowait_ns", "residual_ns")
+
+
+def run(*args, settle=0.3):
+    """A workload watched from before its work until after it, with the kernel's counts of its main thread around it."""
+    workload = Workload("sched", *args)
+    sleep(0.1)
+    before = task_counts(workload.pid)
+    monitor = Monitor("-p", workload.pid, "-i", "500ms")
+    said = workload.go()
+    sleep(settle)
+    try:
+        after = task_counts(workload.pid)
+    except FileNotFoundError:
+        after = None
+    monitor.stop()
+    return workload, monitor, monitor.process_row(workload.pid), before, after, said
+
+
+def adds_up(row, what):
+    wall = row["wall_ns"]
+    total = sum(row[key] for key in TIMES)
+    equal(total, wall, f"{what}: times add up to wall time")
+    check(abs(row["residual_ns"]) <= wall * 0.005, f"{what}: residual below 0.5% of wall", f"{row['residual_ns']} of {wall}")
+
+
+# One thread that does nothing but fault: every count exact.
+workload, monitor, row, before, after, said = run("fault", 5000)
+delta = growth(before, after)
+equal(row["minflt"], delta["minflt"], "faults: minor, exact")
+equal(row["majflt"], delta["majflt"], "faults: major, exact")
+check(row["minflt"] >= 5000, "faults: at least the pages touched", row["minflt"])
+equal(row["voluntary"], delta["voluntary"], "faults: voluntary switches, exact")
+equal(row["involuntary"], delta["involuntary"], "faults: involuntary switches, exact")
+adds_up(row, "faults")
+workload.end()
+
+# Two threads waking each other: tens of thousands of switches, counted exactly although one of them ended.
+workload, monitor, row, before, after, said = run("pingpong", 20000)
+equal(row["voluntary"] + row["involuntary"],
+      said["voluntary"] + said["involuntary"] - before["voluntary"] - before["involuntary"] + 1,
+      "pingpong: switches of a process with an ended thread as getrusage (and one to wait for the end)")
+adds_up(row, "pingpong")
+equal(row["runq"]["count"], row["voluntary"] + row["involuntary"] + 1, "pingpong: one wait for each switch and for the end of a thread")
+workload.end()
+
+# More busy threads than CPUs; they end inside the run. The sum of their CPU time is the process's.
+n_cpus = os.cpu_count()
+workload, monitor, row, before, after, said = run("burn", 4 * n_cpus, 3000)
+near(row["cpu_ns"], said["cpu_us"] * 1000, 0.005, "burn: CPU time as getrusage")
+wall = 4 * n_cpus * 3.0e9
+check(row["runq_ns"] > wall * 0.5, "burn: most of the time of 4 threads a CPU is waiting", row["runq_ns"] / wall)
+adds_up(row, "burn")
+check(row["runq"]["sum_ns"] <= row["runq_ns"] * 1.001, "burn: the distribution's sum is within the total wait")
+workload.end()
+
+# The same, moved between CPUs while waiting.
+workload, monitor, row, before, after, said = run("burn", 8, 3000, "hop")
+near(row["cpu_ns"], said["cpu_us"] * 1000, 0.005, "hop: CPU time as getrusage")
+adds_up(row, "hop")
+workload.end()
+
+# Live threads against schedstat, with everything at work at once.
+workload = Workload("sched", "burn", 6, 4000)
+monitor = Monitor("-p", workload.pid, "-i", "1s")
+workload.process.stdin.write("go\n")
+workload.process.stdin.flush()
+sleep(1)
+first = task_counts(workload.pid)
+sleep(2)
+second = task_counts(workload.pid)
+workload.line()
+monitor.stop()
+rows = [monitor.process_row(workload.pid, s) for s in monitor.samples]
+rows = [r for r in rows if r]
+busiest = rows[1:3]
+delta = growth(first, second)
+near(sum(r["cpu_ns"] for r in busiest) / 2, delta["cpu_ns"] / 2, 0.02, "burn: CPU time of whole intervals as schedstat over 2 s")
+workload.end()
+
+# A burner, a sleeper, and one that does both: every thread's time has a name.
+workload, monitor, row, before, after, said = run("mix", 2000)
+adds_up(row, "mix")
+near(row["cpu_ns"], said["cpu_us"] * 1000, 0.005, "mix: CPU time as getrusage", slack=2_000_000)
+check(row["sleep_ns"] > 2.0e9 + 1.0e9, "mix: the sleeper's and the mixer's sleep are there", row["sleep_ns"])
+workload.end()
+
+# exec from a second thread: the pid stays, the name changes, nothing jumps.
+workload, monitor, row, before, after, said = run("exec")
+check(row is not None and row["comm"] == "exe", "exec: the row has the new name", row and row["comm"])
+adds_up(row, "exec")
+equal(len([p for p in monitor.summary["processes"] if p["pid"] == workload.pid]), 1, "exec: one row")
+workload.end()
+
+# A process whose main thread has ended goes on counting.
+workload, monitor, row, before, after, said = run("leaderless", 1000)
+near(row["cpu_ns"], said["cpu_us"] * 1000, 0.005, "leaderless: CPU time of the thread that is left")
+equal(row["threads"], 1, "leaderless: one thread is left")
+adds_up(row, "leaderless")
+workload.end()
+
+# 10,000 processes that live under 10 ms: none missing, by name and parent.
+workload = Workload("sched", "fork", 10000)
+monitor = Monitor("-i", "500ms", "--source", "sched,fault")
+workload.go()
+sleep(0.2)
+monitor.stop()
+children = {(p["pid"], p["start_ns"]) for s in monitor.samples for p in s["processes"] if p["ppid"] == workload.pid and p["comm"] == "sched"}
+equal(len(children), 10000, "fork: 10,000 children, each with a row")
+born = [p for s in monitor.samples for p in s["processes"] if p["ppid"] == workload.pid]
+check(all(p["cpu_ns"] > 0 for p in born), "fork: each with its CPU time", min(p["cpu_ns"] for p in born))
+equal(monitor.summary["trust"]["lost"], 0, "fork: nothing lost")
+workload.end()
+
+# 5,000 threads and 2,000 processes at once.
+workload = Workload("sched", "threads", 5000)
+monitor = Monitor("-i", "1s")
+workload.go()
+sleep(2.2)
+monitor.stop()
+row = monitor.process_row(workload.pid)
+equal(row["threads"], 5001, "5,000 threads: all there")
+check(not monitor.summary["trust"]["shed"], "5,000 threads: within the budget")
+adds_up(row, "5,000 threads")
+workload.end()
+
+workload = Workload("sched", "procs", 2000)
+monitor = Monitor("-i", "1s")
+workload.go()
+sleep(2.2)
+monitor.stop()
+rows = [p for p in monitor.summary["processes"] if p["ppid"] == workload.pid]
+equal(len(rows), 2000, "2,000 processes: all there")
+check(not monitor.summary["trust"]["shed"], "2,000 processes: within the budget")
+workload.end()
+finish()
