@@ -102,16 +102,12 @@ static uint64_t unnamed(const struct probe *p)
 	return MAX(percpu_level(&p->cpus, offsetof(struct tcp_cpu, unnamed)), 0);
 }
 
-/* Makes owners sure, if it is worth its cost now. */
-static int find_owners(struct probe *p)
+/* Looks at all open files. 0 or -errno. */
+static int walk_files(struct probe *p)
 {
-	uint64_t cpu;
-	int err;
+	uint64_t cpu = clock_process_cpu_ns();
+	int err = run_iterator(p->walk);
 
-	if (!tcp_schedule_due(&p->schedule, clock_monotonic_ns(), unnamed(p)))
-		return 0;
-	cpu = clock_process_cpu_ns();
-	err = run_iterator(p->walk);
 	if (!err)
 		tcp_schedule_done(&p->schedule, clock_monotonic_ns(), clock_process_cpu_ns() - cpu,
 				  unnamed(p));
@@ -174,8 +170,10 @@ static int read_totals(struct probe *p, struct snapshot *s)
 static int tcp_read(struct probe *p, struct snapshot *s)
 {
 	uint64_t taken;
-	int err = find_owners(p);
+	int err = 0;
 
+	if (tcp_schedule_due(&p->schedule, clock_monotonic_ns(), unnamed(p)))
+		err = walk_files(p);
 	if (err)
 		return err;
 	p->skel->bss->found = (struct tcp_found){ 0 };
@@ -297,7 +295,7 @@ static int seed(struct probe *p)
 	int err;
 
 	p->skel->bss->seeding = true;
-	err = run_iterator(p->walk);
+	err = walk_files(p);
 	if (!err) {
 		sockets = bpf_program__attach_iter(program, NULL);
 		err = sockets ? run_iterator(sockets) : -errno;
