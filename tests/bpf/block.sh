@@ -152,7 +152,7 @@ expire=$(cat /proc/sys/vm/dirty_expire_centisecs) wake=$(cat /proc/sys/vm/dirty_
 echo 1 >/proc/sys/vm/dirty_expire_centisecs
 echo 10 >/proc/sys/vm/dirty_writeback_centisecs
 for _ in {1..100}; do
-	read -r _ _ _ written _ < <(counted "$name" "$before")
+	written=$(counted "$name" "$before" | cut -d ' ' -f 4)
 	[ "$written" -lt $((64 * 4096)) ] || break
 	sleep 0.1
 done
