@@ -34,10 +34,20 @@ static void label(struct screen *out, const char *text)
 	screen_to(out, LABEL_WIDTH);
 }
 
-/* A figure with its name before or behind it, and two blanks behind both. The style is the figure's. */
+/*
+ * A figure with its name before or behind it, and two blanks behind both. The style is the figure's. One that does not fit ends the
+ * line: half a number would be another number.
+ */
 static void figure(struct screen *out, enum style style, const char *before, const char *text,
 		   const char *behind)
 {
+	unsigned int wide = screen_width_of(out, before) + (*before != 0) +
+			    screen_width_of(out, text) + screen_width_of(out, behind);
+
+	if (out->column + wide > out->width) {
+		out->column = out->width;
+		return;
+	}
 	if (*before)
 		screen_printf(out, STYLE_PLAIN, "%s ", before);
 	screen_put(out, style, text);
@@ -79,8 +89,10 @@ static void line_cpu(struct screen *out, const struct snapshot *s)
 	figure(out, STYLE_PLAIN, "sys", figure_pct(m->cpu_system_pct, t), "");
 	figure(out, grade(m->cpu_iowait_pct, 15, 40), "iowait", figure_pct(m->cpu_iowait_pct, t), "");
 	figure(out, grade(m->cpu_steal_pct, 2, 10), "steal", figure_pct(m->cpu_steal_pct, t), "");
-	figure(out, grade(m->cpu_pressure_some_pct, 15, 40), "stalled",
+	figure(out, grade(m->cpu_pressure_some_pct, 15, 40), "PSI cpu",
 	       figure_pct(m->cpu_pressure_some_pct, t), "");
+	figure(out, grade(m->io_pressure_some_pct, 15, 40), "io",
+	       figure_pct(m->io_pressure_some_pct, t), "");
 }
 
 static void line_sched(struct screen *out, const struct snapshot *s)
@@ -88,14 +100,12 @@ static void line_sched(struct screen *out, const struct snapshot *s)
 	const struct system_metrics *m = &s->system;
 	char t[FIGURE_LEN];
 
-	screen_put(out, STYLE_PLAIN, "wait ");
-	figure_of_time(out, "p50", &m->runq, PART_P50, 2, 20);
+	figure_of_time(out, "wait p50", &m->runq, PART_P50, 2, 20);
 	figure_of_time(out, "p99", &m->runq, PART_P99, 10, 50);
 	figure_of_time(out, "max", &m->runq, PART_MAX, 100, 1000);
-	screen_put(out, STYLE_PLAIN, "slice ");
-	figure_of_time(out, "p50", &m->oncpu, PART_P50, INFINITY, INFINITY);
 	figure(out, STYLE_PLAIN, "", figure_rate(m->switches, s->interval_ns, t), " switches/s");
-	figure(out, STYLE_PLAIN, "", figure_rate(m->migrations, s->interval_ns, t), " moves/s");
+	figure_of_time(out, "slice p50", &m->oncpu, PART_P50, INFINITY, INFINITY);
+	figure(out, STYLE_PLAIN, "", figure_rate(m->migrations, s->interval_ns, t), " migrations/s");
 }
 
 static void line_memory(struct screen *out, const struct snapshot *s)
@@ -110,10 +120,10 @@ static void line_memory(struct screen *out, const struct snapshot *s)
 	figure(out, grade(share, 85, 95), "", figure_size(used, t), of);
 	figure(out, STYLE_PLAIN, "", figure_size(m->memory_available_bytes, t), " available");
 	figure(out, STYLE_PLAIN, "swap", figure_size(m->swap_used_bytes, t), "");
-	figure(out, grade(m->pressure_some_pct, 5, 20), "stalled",
+	figure(out, grade(m->pressure_some_pct, 5, 20), "PSI some",
 	       figure_pct(m->pressure_some_pct, t), "");
-	figure(out, grade(m->pressure_full_pct, 2, 10), "all stalled",
-	       figure_pct(m->pressure_full_pct, t), "");
+	figure(out, grade(m->pressure_full_pct, 2, 10), "full", figure_pct(m->pressure_full_pct, t),
+	       "");
 }
 
 static void line_fault(struct screen *out, const struct snapshot *s)
@@ -206,7 +216,7 @@ static void lines_block(struct screen *out, const struct snapshot *s, unsigned i
 	for (size_t i = 0; i < s->n_devices; i++)
 		active += requests_of(&s->devices[i]) > 0;
 	if (!active) {
-		line_device(out, "idle", &s->system.block, NAN, s->interval_ns);
+		screen_put(out, STYLE_DIM, s->system.block.reads == METRIC_NULL ? "-" : "idle");
 		return;
 	}
 	while ((d = next_device(s, d)) && (!max_rows || shown < max_rows)) {
@@ -257,17 +267,20 @@ static const struct {
 
 static void line_about(struct screen *out, const struct about *a, const struct snapshot *s)
 {
-	char when[40], interval[FIGURE_LEN], elapsed[FIGURE_LEN];
+	char when[40], text[FIGURE_LEN];
 	time_t seconds = s->time_ns / NSEC_PER_SEC;
 	struct tm tm;
 
 	localtime_r(&seconds, &tm);
 	strftime(when, sizeof(when), "%F %T %Z", &tm);
-	screen_put(out, STYLE_BOLD, when);
-	screen_printf(out, STYLE_PLAIN, "  %s", a->host);
-	screen_printf(out, STYLE_DIM, "  %u CPUs  Linux %s  mbtrace %s  interval %s  +%s", a->cpus,
-		      a->kernel, a->version, units_format_duration(s->interval_ns, interval),
-		      units_format_duration(s->elapsed_ns, elapsed));
+	screen_printf(out, STYLE_BOLD, "%s  ", when);
+	figure(out, STYLE_PLAIN, "", a->host, "");
+	figure(out, STYLE_DIM, "every", units_format_duration(s->interval_ns, text), "");
+	figure(out, STYLE_DIM, "for", units_format_duration(s->elapsed_ns, text), "");
+	snprintf(text, sizeof(text), "%u", a->cpus);
+	figure(out, STYLE_DIM, "", text, " CPUs");
+	figure(out, STYLE_DIM, "Linux", a->kernel, "");
+	figure(out, STYLE_DIM, "mbtrace", a->version, "");
 	screen_end_line(out);
 }
 

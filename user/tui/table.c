@@ -91,6 +91,9 @@ static int draw_processes(struct sink *s, const struct snapshot *snapshot, bool 
 	if (err)
 		return err;
 	screen_begin(&s->processes, &s->terminal, width);
+	if (!max_lines ||
+	    s->view.rows.n_shown + 2 <= max_lines) /* the window has room for an empty line */
+		screen_end_line(&s->processes);
 	columns_choose(&columns, &s->view.key, s->view.options.cmdline, width);
 	columns_title(&columns, &s->processes, &s->view.key);
 	for (size_t i = 0; i < s->view.rows.n_shown; i++)
@@ -182,10 +185,11 @@ static int table_summary(struct sink *s, const struct record_summary *summary)
 	terminal_size(&s->terminal, &width, &lines);
 	buf_reset(&s->text);
 	screen_begin(&s->alerts, &s->terminal, width);
-	screen_printf(&s->alerts, STYLE_BOLD, "SUMMARY of %llu samples in %s, %llu alerts fired",
-		      (unsigned long long)summary->samples,
+	screen_printf(&s->alerts, STYLE_BOLD, "SUMMARY of %llu sample%s in %s, %llu alert%s fired",
+		      (unsigned long long)summary->samples, summary->samples == 1 ? "" : "s",
 		      units_format_duration(summary->elapsed_ns, elapsed),
-		      (unsigned long long)summary->alerts_fired);
+		      (unsigned long long)summary->alerts_fired,
+		      summary->alerts_fired == 1 ? "" : "s");
 	screen_end_line(&s->alerts);
 	buf_addc(&s->text, '\n');
 	buf_add(&s->text, s->alerts.text.data, s->alerts.text.len);
