@@ -14,7 +14,12 @@
 
 struct btf *kernel_btf_load(void)
 {
-	return btf__load_vmlinux_btf();
+	/* That there is none is for the caller to say. */
+	libbpf_print_fn_t before = libbpf_set_print(NULL);
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	libbpf_set_print(before);
+	return btf;
 }
 
 void kernel_btf_free(const struct btf *btf)
