@@ -8,7 +8,7 @@
 
 #define CONFIG_FILE "/etc/mbtrace.conf"
 
-const struct command *const commands[] = { &monitor_command, &help_command, NULL };
+const struct command *const commands[] = { &monitor_command, &doctor_command, &help_command, NULL };
 
 struct global_options {
 	const char *config, *log_level, *log_format;
