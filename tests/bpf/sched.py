@@ -28,10 +28,13 @@ def run(*args, settle=0.3):
 
 
 def adds_up(row, what):
-    wall = row["wall_ns"]
+    """The times are all of wall time, and what is left over is no more than 0.5% and what the hypervisor took."""
+    wall, cpu = row["wall_ns"], monitor.summary["system"]["cpu"]
+    stolen = cpu["steal_pct"] / 100 * monitor.summary["elapsed_ns"] * os.cpu_count()
     total = sum(row[key] for key in TIMES)
     equal(total, wall, f"{what}: times add up to wall time")
-    check(abs(row["residual_ns"]) <= wall * 0.005, f"{what}: residual below 0.5% of wall", f"{row['residual_ns']} of {wall}")
+    check(abs(row["residual_ns"]) <= wall * 0.005 + stolen, f"{what}: residual below 0.5% of wall",
+          f"{row['residual_ns']} of {wall}, {stolen} stolen")
 
 
 # One thread that does nothing but fault: every count exact.
@@ -94,6 +97,9 @@ adds_up(row, "mix")
 near(row["cpu_ns"], said["cpu_us"] * 1000, 0.005, "mix: CPU time as getrusage", slack=2_000_000)
 check(row["sleep_ns"] > 2.0e9 + 1.0e9, "mix: the sleeper's and the mixer's sleep are there", row["sleep_ns"])
 workload.end()
+
+if os.environ.get("QUICK"):
+    finish()
 
 # exec from a second thread: the pid stays, the name changes, nothing jumps.
 workload, monitor, row, before, after, said = run("exec")

@@ -258,6 +258,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "sched: no \"%s\"\n", what);
 		return 2;
 	}
+	nap(20); /* threads that were joined may still be on their way out */
 	getrusage(RUSAGE_SELF, &usage);
 	printf("{\"voluntary\": %ld, \"involuntary\": %ld, \"minflt\": %ld, \"majflt\": %ld, \"cpu_us\": %ld}\n",
 	       usage.ru_nvcsw, usage.ru_nivcsw, usage.ru_minflt, usage.ru_majflt,

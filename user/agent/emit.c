@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "tui/table.h"
 
-static const struct sink_ops *const formats[] = { &json_sink };
+static const struct sink_ops *const formats[] = { &table_sink, &json_sink, &csv_sink, &openmetrics_sink };
 
 const struct sink_ops *emit_format(const char *name)
 {
@@ -80,6 +81,12 @@ int emit_alert(struct emit *e, const struct record_alert *alert)
 	return e->err ?: (e->err = e->ops->alert(e->sink, alert));
 }
 
+int emit_summary(struct emit *e, const struct record_summary *summary)
+{
+	e->summarized = true;
+	return e->err ?: (e->err = e->ops->summary(e->sink, summary));
+}
+
 int emit_finish(struct emit *e, uint64_t alerts_fired)
 {
 	struct record_summary summary = { .samples = e->samples,
@@ -89,8 +96,8 @@ int emit_finish(struct emit *e, uint64_t alerts_fired)
 	int err;
 
 	e->whole->trust.rows_hidden += e->rows_dropped;
-	if (!e->err)
-		e->err = e->ops->summary(e->sink, &summary);
+	if (!e->summarized)
+		emit_summary(e, &summary);
 	/* What was written so far is whole lines: it is kept even if the disk is full now. */
 	err = output_commit(&e->output);
 	if (!e->err)

@@ -19,6 +19,7 @@ struct emit {
 	struct sink *sink;
 	struct snapshot *whole;
 	uint64_t samples, rows_dropped;
+	bool summarized; /* a summary was written */
 	int err; /* the first error of the output */
 };
 
@@ -29,7 +30,9 @@ int emit_open(struct emit *e, const char *format, const char *path, const struct
 int emit_header(struct emit *e, const struct record_header *header);
 int emit_sample(struct emit *e, const struct snapshot *snapshot);
 int emit_alert(struct emit *e, const struct record_alert *alert);
-/* Writes the summary and puts the output in its place. */
+/* Writes a summary that is known already (of a replayed run) in the place of one made from the samples. */
+int emit_summary(struct emit *e, const struct record_summary *summary);
+/* Writes the summary, unless there was one, and puts the output in its place. */
 int emit_finish(struct emit *e, uint64_t alerts_fired);
 void emit_close(struct emit *e);
 

@@ -14,6 +14,8 @@ struct self {
 	uint64_t map_age; /* looks since the maps were last added up */
 };
 
+#define SELF_INIT ((struct self){ .statm_fd = -1, .stats_fd = -1 })
+
 /* Starts counting from now. */
 void self_init(struct self *self, const struct sources *sources);
 /* Sources were opened or closed: their BPF time counts from now. */

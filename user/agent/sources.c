@@ -12,7 +12,7 @@
 
 #define PROBES_MAX 8
 /* Sizes of maps within the default budget of 32 MiB, measured; halved until they fit a smaller one. */
-#define SLOTS_DEFAULT 1024 /* histograms: 2.1 KiB each, for processes with over 8 waits a thread in an interval */
+#define SLOTS_DEFAULT 512 /* histograms: 2.1 KiB each, for processes with over 8 waits a thread in an interval */
 #define RING_DEFAULT (1u << 20) /* 4,500 last records of threads */
 #define TABLE_DEFAULT 16384 /* in-flight requests, connections, threads where there is no task storage */
 #define MEMORY_DEFAULT (32u << 20)
@@ -125,7 +125,8 @@ static int open_all(struct sources *s, struct buf *error)
 /* The kernel's types are needed while probes are opened; they take megabytes, so they are given back then. */
 static int types_load(struct sources *s, struct buf *error)
 {
-	s->settings.btf = kernel_btf_load();
+	/* A test can have types hidden, to see what happens on kernels without them. */
+	s->settings.btf = kernel_btf_load_without(getenv("MBTRACE_TEST_WITHOUT"));
 	if (s->settings.btf)
 		return 0;
 	buf_adds(error, "this kernel has no BTF (/sys/kernel/btf/vmlinux): mbtrace needs CONFIG_DEBUG_INFO_BTF=y, which "
@@ -211,6 +212,18 @@ uint32_t sources_attached(const struct sources *s)
 struct process_table *sources_processes(struct sources *s)
 {
 	return s->settings.processes;
+}
+
+int sources_restart(struct sources *s)
+{
+	struct snapshot *forgotten = snapshot_new();
+
+	if (!forgotten)
+		return -ENOMEM;
+	sources_read(s, forgotten);
+	process_table_restart(s->settings.processes);
+	snapshot_free(forgotten);
+	return 0;
 }
 
 int sources_read(struct sources *s, struct snapshot *snapshot)

@@ -38,6 +38,8 @@ void sources_describe(const struct sources *s, struct record_source ret[SOURCE_C
 uint32_t sources_attached(const struct sources *s);
 struct process_table *sources_processes(struct sources *s);
 
+/* Starts all counting anew: what happened before is forgotten. */
+int sources_restart(struct sources *s);
 /* Reads every probe into the snapshot; the number of probes that failed (their members stay null). */
 int sources_read(struct sources *s, struct snapshot *snapshot);
 /* Calls `add` for every descriptor that sources_drain() should be called for when it is readable. */

@@ -2,10 +2,13 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define READ_STEP 4096
+#define IDLE_MS 20 /* between two calls of an output's idle function */
 
 /* Reads from fd's offset 0 on; procfs gives a page or so a call. */
 int file_reread(int fd, struct buf *b, size_t max)
@@ -93,13 +96,26 @@ int output_open(struct output *o, const char *path)
 	return err;
 }
 
+/* Waits until some bytes can be written without blocking, calling o->idle meanwhile; how many may be written at once. */
+static size_t wait_writable(const struct output *o, size_t len)
+{
+	struct pollfd p = { .fd = o->fd, .events = POLLOUT };
+
+	if (!o->idle || o->temporary)
+		return len;
+	while (poll(&p, 1, IDLE_MS) == 0)
+		o->idle(o->idle_context);
+	/* A pipe that polls writable takes this much, not more, without blocking. */
+	return MIN(len, PIPE_BUF);
+}
+
 int output_write(struct output *o, const void *data, size_t len)
 {
 	off_t start = o->temporary ? lseek(o->fd, 0, SEEK_CUR) : -1;
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n = write(o->fd, (const char *)data + done, len - done);
+		ssize_t n = write(o->fd, (const char *)data + done, wait_writable(o, len - done));
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -22,6 +22,9 @@ int file_reread(int fd, struct buf *b, size_t max);
 
 struct output {
 	int fd;
+	/* Called again and again while the reader of a pipe or terminal does not take what is written; NULL: just wait. */
+	void (*idle)(void *context);
+	void *idle_context;
 	char *path, *temporary; /* NULL: written in place (standard output, devices, pipes) */
 };
 

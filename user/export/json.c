@@ -299,7 +299,8 @@ static void write_culprits(struct sink *s, const struct record_alert *a)
 	json_end(j);
 }
 
-static int json_sink_alert(struct sink *s, const struct record_alert *a)
+/* The alert as an object that is still open. */
+static void write_alert(struct sink *s, const struct record_alert *a)
 {
 	struct json *j = record_begin(s, "alert");
 
@@ -321,7 +322,28 @@ static int json_sink_alert(struct sink *s, const struct record_alert *a)
 	json_str(j, "row", a->row);
 	json_str(j, "reason", a->reason);
 	write_culprits(s, a);
+}
+
+static int json_sink_alert(struct sink *s, const struct record_alert *a)
+{
+	write_alert(s, a);
 	return record_end(s);
+}
+
+int json_alert_text(const struct sink_options *options, const struct record_alert *alert, struct buf *ret_line)
+{
+	struct sink *s;
+	int err = json_sink_open(options, NULL, &s);
+
+	if (err)
+		return err;
+	write_alert(s, alert);
+	json_end(&s->json);
+	buf_addc(&s->line, '\n');
+	buf_add(ret_line, buf_str(&s->line), s->line.len);
+	err = s->line.failed || ret_line->failed ? -ENOMEM : 0;
+	json_sink_close(s);
+	return err;
 }
 
 static int json_sink_summary(struct sink *s, const struct record_summary *summary)

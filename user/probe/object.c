@@ -22,6 +22,36 @@ struct btf *kernel_btf_load(void)
 	return btf;
 }
 
+/* Spoils a name wherever it stands as a whole string in the types' data. */
+static void hide_name(char *data, uint32_t size, const char *name, size_t len)
+{
+	for (char *p = data; (p = memmem(p, data + size - p, name, len)); p += len)
+		if (p > data && !p[-1] && p + len < data + size && !p[len])
+			*p = '?';
+}
+
+struct btf *kernel_btf_load_without(const char *names)
+{
+	struct btf *real = kernel_btf_load(), *edited = NULL;
+	const void *data;
+	uint32_t size;
+	char *copy;
+
+	if (!real || !names || !*names)
+		return real;
+	data = btf__raw_data(real, &size);
+	copy = data ? malloc(size) : NULL;
+	if (copy) {
+		memcpy(copy, data, size);
+		for (const char *p = names; *p; p += strcspn(p, ","), p += *p == ',')
+			hide_name(copy, size, p, strcspn(p, ","));
+		edited = btf__new(copy, size);
+	}
+	free(copy);
+	btf__free(real);
+	return edited;
+}
+
 void kernel_btf_free(const struct btf *btf)
 {
 	btf__free((struct btf *)btf);

@@ -19,6 +19,8 @@ struct btf;
 
 /* The running kernel's BTF; NULL (with errno) where there is none. Freed with kernel_btf_free(), which accepts NULL. */
 struct btf *kernel_btf_load(void);
+/* The same with the names of a comma-separated list hidden, so that detection does not find them; NULL: none. */
+struct btf *kernel_btf_load_without(const char *names);
 void kernel_btf_free(const struct btf *btf);
 /* CPUs that could ever be online: how many copies a per-CPU map has. */
 unsigned int kernel_possible_cpus(void);

@@ -301,6 +301,17 @@ int process_table_flush(struct process_table *t, const struct process_view *view
 	return err;
 }
 
+void process_table_restart(struct process_table *t)
+{
+	struct process *p;
+
+	for (size_t i = 0; (p = map_next(&t->by_key, &i));) {
+		process_begin(t, p);
+		p->active = p->shown = false;
+	}
+	map_remove_if(&t->by_key, drop_ended, NULL);
+}
+
 size_t process_table_bytes(const struct process_table *t)
 {
 	return map_bytes(&t->by_key) + t->by_key.count * sizeof(struct process) + cgroups_bytes(t->cgroups);

@@ -74,6 +74,8 @@ struct process_view {
 
 /* Copies the active (and formerly shown) processes into the snapshot; then empties every entry for the next interval. */
 int process_table_flush(struct process_table *t, const struct process_view *view, struct snapshot *s);
+/* Empties every entry and starts the first interval: what happened before is forgotten, and what ended is gone. */
+void process_table_restart(struct process_table *t);
 size_t process_table_bytes(const struct process_table *t);
 
 #endif

@@ -447,8 +447,9 @@ static int configure(struct probe *p, const struct probe_settings *settings, str
 	snprintf(status->mode, sizeof(status->mode), "%s", !follow ? "iterator" : typed ? (storage ? "tp_btf" : "tp_btf + hash") : "raw_tp + hash");
 	status->state = follow && storage ? PROBE_ATTACHED : PROBE_DEGRADED;
 	if (follow && !storage)
-		snprintf(status->reason, sizeof(status->reason),
-			 "no task storage for tracing (Linux 5.11 has it): threads are kept in a hash of %u entries",
+		snprintf(status->reason, sizeof(status->reason), "no %s: threads are kept in a hash of %u entries",
+			 typed ? "task storage for tracing (Linux 5.11 has it)" :
+				 "type of the tracepoint sched_switch in the kernel's BTF",
 			 settings->table_entries);
 
 	err = bpf_map__set_max_entries(skel->maps.cpus, p->n_cpus);

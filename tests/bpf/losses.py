@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What losses.sh runs: maps and rings that are too small, and budgets that are."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+from truth import *
+
+need_root()
+
+
+def trust_of(env, workload_args, *args):
+    """The summary's trust of a run beside a workload, with the sizes of `env`."""
+    workload = Workload("sched", *workload_args)
+    monitor = Monitor("-i", "500ms", *args, env=env)
+    workload.go()
+    sleep(0.3)
+    monitor.stop()
+    workload.end()
+    return monitor.summary["trust"]
+
+
+# A ring that holds 16 records: threads that end at once overflow it.
+trust = trust_of({"MBTRACE_TEST_RING_BYTES": "4096"}, ("fork", 3000), "--source", "sched")
+check(trust["lost"] > 0, "ring too small: lost is counted", trust)
+check(not trust["complete"], "ring too small: not complete")
+
+# No room for histograms: two threads that switch thousands of times need one.
+trust = trust_of({"MBTRACE_TEST_SLOTS": "1"}, ("pingpong", 5000), "--source", "sched")
+check(trust["map_full"] > 0, "one histogram only: map_full is counted", trust)
+check(not trust["complete"], "one histogram only: not complete")
+
+# Accounts that cannot be made: a hash of 8 threads.
+trust = trust_of({"MBTRACE_TEST_WITHOUT": "BPF_MAP_TYPE_TASK_STORAGE", "MBTRACE_TEST_TABLE_ENTRIES": "8"},
+                 ("pingpong", 1000), "--source", "sched")
+check(trust["map_full"] > 0, "accounts that cannot be made: map_full is counted", trust)
+check(not trust["complete"], "accounts that cannot be made: not complete")
+
+# With room for all, nothing of that.
+trust = trust_of({}, ("pingpong", 1000), "--source", "sched")
+equal((trust["lost"], trust["map_full"]), (0, 0), "room for all: nothing lost")
+
+# A budget that cannot be kept: sources go in the stated order, and come back when there is room.
+monitor = Monitor("-i", "100ms", "-n", 25, "--max-overhead", "0.0001")
+monitor.wait()
+orders = []
+for sample in monitor.samples:
+    if not orders or orders[-1] != sample["trust"]["shed"]:
+        orders.append(sample["trust"]["shed"])
+equal(orders, [[], ["tcp"], ["block", "tcp"], ["fault", "block", "tcp"], ["sched", "fault", "block", "tcp"]],
+      "budget: sources are shed in the stated order")
+check(monitor.samples[-1]["system"]["tcp"]["opened"] is None, "budget: what was shed is null")
+check(not monitor.summary["trust"]["complete"], "budget: not complete")
+
+monitor = Monitor("-i", "100ms", "-n", 12, "--max-memory", "1M")
+monitor.wait()
+check("tcp" in monitor.summary["trust"]["shed"], "memory budget: a source is shed")
+finish()
