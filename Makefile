@@ -54,6 +54,8 @@ WORKLOADS := $(patsubst tests/workload/%.c,$(BUILD)/tests/workload/%,$(wildcard 
 FUZZ_SOURCES_replay_fuzz := user/export/replay.c user/export/members.c user/export/layout.c user/export/json.c \
 	user/export/view.c user/export/rows.c user/export/redact.c $(wildcard user/metric/*.c) \
 	$(patsubst %,user/base/%.c,buf clock file json map utf8)
+FUZZ_SOURCES_rule_fuzz := $(patsubst %,user/alert/%.c,rule rule_set rule_text value nearest filter glob words) \
+	$(wildcard user/metric/*.c) $(patsubst %,user/base/%.c,buf clock file map suggest units)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .DEFAULT_GOAL := all
