@@ -54,7 +54,9 @@ struct record_alert {
 	uint64_t pid;
 	const char *comm;
 	const char *row; /* key of another list's row (device, interface) or NULL */
-	const char *reason; /* why it resolved: "cleared", "process ended", "end of run"; NULL else */
+	/* Why it resolved: "cleared", "process ended", "no longer matches", "device gone", "interface gone", "end of run"; why it fires
+	 * once more: "data again", after nodata. NULL else. */
+	const char *reason;
 	struct record_culprit culprits[ALERT_CULPRITS];
 	size_t n_culprits;
 };
