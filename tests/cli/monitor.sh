@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# monitor and the world around it: bad input, outputs that fail, signals, and what it leaves behind.
+# timeout: 240
+# must-run
+cd "$(dirname "$0")/../.." || exit 1
+TOP=${TOP:-$PWD}
+BUILD=${BUILD:-$TOP/build}
+MBTRACE=${MBTRACE:-$BUILD/mbtrace}
+[ "$(id -u)" = 0 ] || {
+	echo "skipped: needs root"
+	exit 77
+}
+dir=$(mktemp -d)
+failed=0
+trap 'umount "$dir/small" 2>/dev/null; rm -rf "$dir"' EXIT
+
+ok() { echo "ok - $1"; }
+bad() {
+	echo "not ok - $1 ($2)"
+	failed=1
+}
+# check WHAT GOT WANT
+check() { if [ "$2" = "$3" ]; then ok "$1"; else bad "$1" "got $2, want $3"; fi; }
+# refuses WHAT CODE PATTERN ARGS...: exit code, and one line on standard error that matches
+refuses() {
+	local what=$1 code=$2 pattern=$3 got
+	shift 3
+	timeout 20 "$MBTRACE" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+	got=$?
+	check "$what: exit $code" $got "$code"
+	if grep -q -- "$pattern" "$dir/err"; then ok "$what: says why"; else bad "$what: says why" "$(head -c 300 "$dir/err")"; fi
+	check "$what: nothing on standard output" "$(wc -c <"$dir/out")" 0
+}
+programs() { bpftool prog show -j | python3 -c 'import json,sys; print(len(json.load(sys.stdin)))'; }
+
+# --- used wrongly ---
+refuses "unknown command" 2 "did you mean monitor" monitr
+refuses "no command" 2 "usage" --quiet
+refuses "unknown option" 2 "did you mean --follow" monitor --folow
+refuses "missing value" 2 "needs TIME" monitor --interval
+refuses "flag with a value" 2 "takes no value" monitor --follow=3
+refuses "operand" 2 "takes nothing else" monitor now
+refuses "unknown source" 2 "sched, fault, block, tcp" monitor --source disk
+refuses "unknown sort key" 2 "did you mean cpu_pct" monitor --sort cpu_pc
+refuses "unknown format" 2 "table, json, csv, openmetrics" monitor -f xml
+refuses "interval too short" 2 "less than 100ms" monitor -i 50ms
+refuses "interval too long" 2 "more than" monitor -i 25h
+refuses "interval of nonsense" 2 "not a duration" monitor -i soon
+refuses "zero samples" 2 "less than 1" monitor -n 0
+refuses "follow without pid" 2 "goes with --pid" monitor --follow
+refuses "pid of nonsense" 2 "not a process id" monitor -p self
+refuses "pid that does not exist" 1 "no process 4194303" monitor -p 4194303
+MBTRACE_MONITOR_INTERVAL=never refuses "environment" 2 "MBTRACE_MONITOR_INTERVAL" monitor -d 1
+printf '[monitor]\nintervall = 2s\n' >"$dir/bad.conf"
+refuses "unknown key in a file" 2 "did you mean interval" --config "$dir/bad.conf" monitor -d 1
+refuses "missing file of options" 2 "No such file" --config "$dir/none.conf" monitor -d 1
+
+# --- precedence: command line, environment, file ---
+printf '[monitor]\ninterval = 300ms\nformat = json\n' >"$dir/good.conf"
+interval() { python3 -c 'import json,sys; print(json.loads(sys.stdin.readline())["interval_ns"])'; }
+check "file" "$("$MBTRACE" --config "$dir/good.conf" monitor -n 1 2>/dev/null | interval)" 300000000
+check "environment before file" "$(MBTRACE_MONITOR_INTERVAL=200ms "$MBTRACE" --config "$dir/good.conf" monitor -n 1 2>/dev/null | interval)" 200000000
+check "command line before environment" "$(MBTRACE_MONITOR_INTERVAL=200ms "$MBTRACE" --config "$dir/good.conf" monitor -n 1 -i 100ms 2>/dev/null | interval)" 100000000
+
+# --- outputs ---
+refuses "output in no folder" 1 "cannot write to" monitor -d 1 -o "$dir/none/x"
+refuses "output is a folder" 1 "cannot write to" monitor -d 1 -o "$dir"
+mkdir "$dir/small"
+mount -t tmpfs -o size=64k tmpfs "$dir/small"
+timeout 30 "$MBTRACE" monitor -d 20 -i 100ms -f json -o "$dir/small/full.json" 2>"$dir/err"
+check "disk full: exit 1" $? 1
+grep -q "No space left" "$dir/err" && ok "disk full: says so" || bad "disk full: says so" "$(cat "$dir/err")"
+if [ -s "$dir/small/full.json" ] && python3 -c 'import json,sys; [json.loads(l) for l in open(sys.argv[1])]' "$dir/small/full.json"; then
+	ok "disk full: what was written is whole lines"
+else
+	bad "disk full: what was written is whole lines" "$(tail -c 100 "$dir/small/full.json")"
+fi
+umount "$dir/small"
+{ timeout 20 "$MBTRACE" monitor -d 10 -i 100ms -f json 2>"$dir/err"; echo $? >"$dir/code"; } | head -1 >/dev/null
+check "closed pipe: exit 0" "$(cat "$dir/code")" 0
+check "closed pipe: quiet" "$(wc -c <"$dir/err")" 0
+"$MBTRACE" monitor -n 1 -i 100ms >/dev/full 2>"$dir/err"
+check "device full: exit 1" $? 1
+TERM=dumb "$MBTRACE" monitor -n 2 -i 100ms >"$dir/out" 2>"$dir/err"
+check "TERM=dumb: exit 0" $? 0
+grep -q "$(printf '\033')" "$dir/out" && bad "TERM=dumb: no escapes" "$(head -c 80 "$dir/out")" || ok "TERM=dumb: no escapes"
+LC_ALL=xx_YY.broken "$MBTRACE" monitor -n 1 -i 100ms >"$dir/out" 2>"$dir/err"
+check "broken locale: exit 0" $? 0
+"$MBTRACE" monitor -n 1 -i 100ms <&- >"$dir/out" 2>"$dir/err"
+check "no standard input: exit 0" $? 0
+
+# --- processes ---
+sleep 0.7 &
+timeout 20 "$MBTRACE" monitor -p $! -i 100ms -f json >"$dir/out" 2>"$dir/err"
+check "pid that ends: exit 0" $? 0
+grep -q "has ended" "$dir/err" && ok "pid that ends: a word" || bad "pid that ends: a word" "$(cat "$dir/err")"
+tail -1 "$dir/out" | grep -q '"summary"' && ok "pid that ends: summary" || bad "pid that ends: summary" ""
+
+# --- a kernel without BTF ---
+: >"$dir/empty"
+unshare -m sh -c "mount --bind $dir/empty /sys/kernel/btf/vmlinux && exec $MBTRACE monitor -d 1" >"$dir/out" 2>"$dir/err"
+check "no BTF: exit 4" $? 4
+grep -q "CONFIG_DEBUG_INFO_BTF" "$dir/err" && ok "no BTF: says what to do" || bad "no BTF: says what to do" "$(cat "$dir/err")"
+
+# --- signals ---
+"$MBTRACE" monitor -i 1s -f json -o "$dir/int.json" 2>/dev/null &
+pid=$!
+sleep 1.6
+start=$(date +%s%N)
+kill -INT $pid
+wait $pid
+check "SIGINT: exit 0" $? 0
+python3 - "$dir/int.json" <<'EOF' && ok "SIGINT: last interval and summary" || bad "SIGINT: last interval and summary" ""
+import json, sys
+lines = [json.loads(l) for l in open(sys.argv[1])]
+samples = [l for l in lines if l["type"] == "sample"]
+sys.exit(not (lines[-1]["type"] == "summary" and len(samples) == 2 and samples[1]["interval_ns"] < 990_000_000))
+EOF
+"$MBTRACE" monitor -i 500ms -n 4 -f json >"$dir/out" 2>/dev/null &
+pid=$!
+sleep 1
+kill -STOP $pid
+sleep 5
+kill -CONT $pid
+wait $pid
+python3 - "$dir/out" <<'EOF' && ok "SIGSTOP for 5 s: intervals are true" || bad "SIGSTOP for 5 s: intervals are true" "$(grep -o '"interval_ns":[0-9]*' "$dir/out" | tr '\n' ' ')"
+import json, sys
+samples = [l for l in map(json.loads, open(sys.argv[1])) if l["type"] == "sample"]
+total = sum(s["interval_ns"] for s in samples)
+longest = max(s["interval_ns"] for s in samples)
+sys.exit(not (longest > 4.5e9 and total == samples[-1]["elapsed_ns"] and all(0 < s["interval_ns"] < 60e9 for s in samples)))
+EOF
+
+# --- what is left behind ---
+before=$(programs)
+"$MBTRACE" monitor -n 3 -i 200ms -f json >"$dir/a" 2>/dev/null &
+"$MBTRACE" monitor -n 3 -i 200ms -f json >"$dir/b" 2>/dev/null
+check "two at once: the second works" $? 0
+wait $!
+check "two at once: the first works" $? 0
+"$MBTRACE" monitor -d 60 >/dev/null 2>&1 &
+pid=$!
+sleep 1
+during=$(programs)
+[ "$during" -gt "$before" ] && ok "programs are loaded while it runs" || bad "programs are loaded while it runs" "$before, $during"
+kill -KILL $pid
+wait $pid 2>/dev/null
+# Programs are freed a moment after their last user. Others may come and go meanwhile, so fewer than before is fine.
+none_left() {
+	local now
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		now=$(programs)
+		[ "$now" -le "$before" ] && break
+		sleep 0.3
+	done
+	if [ "$now" -le "$before" ]; then ok "$1"; else bad "$1" "$now, before $before"; fi
+}
+none_left "SIGKILL leaves no program"
+starts=20
+[ -n "$LONG" ] && starts=100
+for _ in $(seq $starts); do "$MBTRACE" monitor -n 1 -i 100ms -f json >/dev/null 2>&1 || failed=1; done
+none_left "$starts starts leave no program"
+exit $failed
