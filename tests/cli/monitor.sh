@@ -39,10 +39,17 @@ refuses() {
 }
 # programs [PID]: how many programs that process holds; without PID, how many are held by nobody
 programs() {
-	bpftool prog show -j | python3 -c '
-import json, sys
-pid = int(sys.argv[1]) if len(sys.argv) > 1 else None
-print(sum(1 for p in json.load(sys.stdin) if (pid in [h["pid"] for h in p.get("pids", [])] if pid else not p.get("pids"))))' "$@"
+	python3 - "$@" <<'EOF'
+import glob, json, re, subprocess, sys
+held = set()
+for path in glob.glob(f"/proc/{sys.argv[1] if len(sys.argv) > 1 else '[0-9]*'}/fdinfo/*"):
+    try:
+        held.update(int(i) for i in re.findall(r"^prog_id:\s*(\d+)", open(path).read(), re.M))
+    except OSError:
+        pass
+every = {p["id"] for p in json.loads(subprocess.check_output(["bpftool", "prog", "show", "-j"]))}
+print(len(held & every) if len(sys.argv) > 1 else len(every - held))
+EOF
 }
 
 # --- used wrongly ---

@@ -11,9 +11,10 @@
 #include <sys/utsname.h>
 
 #include "agent/budget.h"
-#include "agent/emit.h"
+#include "agent/replay.h"
 #include "agent/sandbox.h"
 #include "agent/self.h"
+#include "agent/session.h"
 #include "agent/sources.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -23,13 +24,13 @@
 #define PIDS_MAX 1024 /* processes named with -p */
 #define PROC_TEXT_MAX 256
 
-enum wake { WAKE_TIMER, WAKE_SIGNAL, WAKE_RING };
+enum wake { WAKE_TIMER, WAKE_SIGNAL, WAKE_RING, WAKE_ACTION };
 
 struct monitor {
 	const struct monitor_options *options;
 	const struct log *log;
 	struct sources *sources;
-	struct emit emit;
+	struct session session;
 	struct self self;
 	struct budget budget;
 	struct snapshot *snapshot;
@@ -138,6 +139,8 @@ static int open_events(struct monitor *m)
 		return -errno;
 	watch_fd(m, m->timer_fd, WAKE_TIMER);
 	watch_fd(m, m->signal_fd, WAKE_SIGNAL);
+	if (session_fd(&m->session) >= 0)
+		watch_fd(m, session_fd(&m->session), WAKE_ACTION);
 	sources_each_fd(m->sources, watch_ring, m);
 	return 0;
 }
@@ -182,7 +185,7 @@ static int write_header(struct monitor *m)
 	header.host_name = host.nodename;
 	header.host_boot_id = boot_id;
 	sources_describe(m->sources, header.sources);
-	return emit_header(&m->emit, &header);
+	return session_header(&m->session, &header);
 }
 
 /* Sheds or takes back a source when the cost of the interval says so. */
@@ -249,29 +252,21 @@ static int take_sample(struct monitor *m)
 		s->trust.map_full++;
 	trust_judge(&s->trust);
 	self_measure(&m->self, m->sources, &s->self);
-	err = emit_sample(&m->emit, s);
+	err = session_sample(&m->session, s);
 	keep_budget(m, s);
 	report_refusals(m);
 	return err;
 }
 
-/* Whether anything that -p named is still there. */
+/* Whether anything that -p named (or, with --follow, its children) is still there: only they have records. */
 static bool targets_live(const struct monitor *m)
 {
 	const struct process *p;
 
-	if (!m->n_pids)
-		return true;
-	if (m->options->follow) {
-		for (size_t i = 0; (p = process_next(sources_processes(m->sources), &i));)
-			if (p->pid && !p->ended)
-				return true;
-		return false;
-	}
-	for (size_t i = 0; i < m->n_pids; i++)
-		if (kill(m->pids[i], 0) == 0 || errno != ESRCH)
+	for (size_t i = 0; m->n_pids && (p = process_next(sources_processes(m->sources), &i));)
+		if (p->identified && p->pid)
 			return true;
-	return false;
+	return !m->n_pids;
 }
 
 static int on_timer(struct monitor *m)
@@ -283,7 +278,7 @@ static int on_timer(struct monitor *m)
 		return 0;
 	err = take_sample(m);
 	now = clock_monotonic_ns();
-	if (now >= m->end || (m->options->count && m->emit.samples >= m->options->count)) {
+	if (now >= m->end || (m->options->count && m->session.emit.samples >= m->options->count)) {
 		m->stop = true;
 	} else if (!targets_live(m)) {
 		log_info(m->log, "monitor", "every process of --pid has ended");
@@ -317,44 +312,13 @@ static int loop(struct monitor *m)
 			case WAKE_RING:
 				sources_drain(m->sources);
 				break;
+			case WAKE_ACTION:
+				session_poll(&m->session);
+				break;
 			}
 		}
 	}
 	return err;
-}
-
-static int open_output(struct monitor *m)
-{
-	const struct monitor_options *o = m->options;
-	bool terminal = !o->output && isatty(STDOUT_FILENO);
-	const char *term = getenv("TERM");
-	struct sink_options options = { .top = o->top,
-					.sort = o->sort,
-					.histograms = o->histograms,
-					.cmdline = o->cmdline,
-					.redact = o->redact };
-	int err;
-
-	options.redraw = terminal && term && strcmp(term, "dumb") != 0;
-	options.color = o->color && strcmp(o->color, "auto") != 0 ? strcmp(o->color, "always") == 0 :
-								     options.redraw && !getenv("NO_COLOR");
-	if (options.top == METRIC_NULL)
-		options.top = strcmp(o->format, "table") == 0 ? 10 : 0;
-	err = emit_open(&m->emit, o->format, o->output, &options);
-	if (!err)
-		return EXIT_DONE;
-	log_error(m->log, "monitor", "cannot write to %s: %s", o->output ? o->output : "standard output", strerror(-err));
-	return EXIT_FAILED;
-}
-
-/* Says why the output failed; the exit code of that. */
-static int output_failed(struct monitor *m, int err)
-{
-	if (err == -EPIPE)
-		return EXIT_DONE;
-	log_error(m->log, "monitor", "cannot write to %s: %s; what was written so far is whole",
-		  m->options->output ? m->options->output : "standard output", strerror(-err));
-	return EXIT_FAILED;
 }
 
 /*
@@ -375,6 +339,14 @@ static int enter_sandbox(struct monitor *m)
 	return err == -ENOSYS ? 0 : err;
 }
 
+/* A reader that does not read must not make the rings overflow. */
+static void drain_meanwhile(void *context)
+{
+	struct monitor *m = context;
+
+	sources_drain(m->sources);
+}
+
 /* From attaching to the summary. */
 static int run(struct monitor *m)
 {
@@ -390,29 +362,40 @@ static int run(struct monitor *m)
 		log_error(m->log, "monitor", "cannot start: %s", strerror(-err));
 		return EXIT_FAILED;
 	}
+	m->session.emit.output.idle = drain_meanwhile;
+	m->session.emit.output.idle_context = m;
 	budget_init(&m->budget, m->options->max_overhead, m->options->max_memory);
+	/* Opening took its time: the first interval begins now, for all of them. */
 	m->start = m->last = clock_monotonic_ns();
+	err = sources_restart(m->sources);
 	m->end = m->options->duration_ns ? m->start + m->options->duration_ns : UINT64_MAX;
 	self_init(&m->self, m->sources);
 	if (enter_sandbox(m))
 		return EXIT_FAILED;
-	err = write_header(m);
+	if (!err)
+		err = write_header(m);
 	if (!err)
 		err = loop(m);
-	err = emit_finish(&m->emit, 0);
-	return err ? output_failed(m, err) : EXIT_DONE;
+	if (err && err != -EPIPE)
+		log_debug(m->log, "monitor", "the loop ended early: %s", strerror(-err));
+	return session_finish(&m->session);
 }
 
 int monitor_run(const struct monitor_options *options, const struct log *log)
 {
-	struct monitor m = { .options = options, .log = log, .epoll_fd = -1, .timer_fd = -1, .signal_fd = -1 };
-	int code = parse_pids(&m);
+	struct monitor m = { .options = options,
+			     .log = log,
+			     .self = SELF_INIT,
+			     .epoll_fd = -1,
+			     .timer_fd = -1,
+			     .signal_fd = -1 };
+	int code = session_open(&m.session, options, log);
 
-	if (!code)
-		code = open_output(&m);
-	if (!code)
-		code = run(&m);
-	emit_close(&m.emit);
+	if (!code && options->replay)
+		code = replay_run(&m.session);
+	else if (!code)
+		code = parse_pids(&m) ?: run(&m);
+	session_close(&m.session);
 	sources_close(m.sources);
 	self_release(&m.self);
 	snapshot_free(m.snapshot);
