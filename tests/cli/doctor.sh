@@ -105,11 +105,11 @@ if command -v bpftool >/dev/null; then
 fi
 
 # Every hook that a program's section names is examined, and no other.
-sections=$(for o in "$BUILD"/bpf/*/*.bpf.o; do readelf -SW "$o"; done |
-	grep -oE ' (tp_btf|raw_tp|iter|fentry|fexit)/[a-z0-9_]+' | tr -d ' ' | sort -u)
-hooks=$(query "$work/root.json" "'\n'.join(n.replace(' ', '/') for g, n in f if g == 'hook' and not n.startswith('perf'))" |
-	sort -u)
-is "the hooks are those of the programs" "$(diff <(echo "$sections") <(echo "$hooks"))" ""
+for o in "$BUILD"/bpf/*/*.bpf.o; do readelf -SW "$o"; done |
+	grep -oE ' (tp_btf|raw_tp|iter|fentry|fexit)/[a-z0-9_]+' | tr -d ' ' | sort -u >"$work/sections"
+query "$work/root.json" "'\n'.join(n.replace(' ', '/') for g, n in f if g == 'hook' and not n.startswith('perf'))" |
+	sort -u >"$work/hooks"
+is "the hooks are those of the programs" "$(diff "$work/sections" "$work/hooks" 2>&1)" ""
 
 # As nobody.
 as_nobody ./mbtrace doctor --format json >"$work/nobody.json" 2>"$work/err"

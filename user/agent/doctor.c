@@ -165,9 +165,6 @@ static void examine_capabilities(struct doctor_report *r, bool memory_is_locked)
 		{ CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE",
 		  "raising RLIMIT_MEMLOCK, which maps count against before Linux 5.11",
 		  memory_is_locked, false, "not needed on this kernel" },
-		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
-		  "processes of others where /proc is mounted with hidepid", false, false,
-		  "not needed unless /proc hides processes" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -260,11 +257,11 @@ static void examine_mounts(struct doctor_report *r)
 		proc.status = FINDING_ABSENT;
 		SET(proc.reason, "not mounted on /proc");
 		SET(proc.mend, "mount -t proc proc /proc");
-	} else if (proc_hides(buf_str(&text)) && !has_capability(CAP_SYS_PTRACE)) {
+	} else if (proc_hides(buf_str(&text))) {
 		proc.status = FINDING_FALLBACK;
 		SET(proc.reason,
 		    "mounted with hidepid: command lines of others' processes are not seen");
-		SET(proc.mend, "CAP_SYS_PTRACE, or mount -o remount,hidepid=0 /proc");
+		SET(proc.mend, "mount -o remount,hidepid=0 /proc");
 	}
 	add_finding(&proc, r);
 	if (statfs("/sys", &fs) || fs.f_type != SYSFS_MAGIC) {
@@ -294,6 +291,10 @@ static void examine_lockdown(struct doctor_report *r)
 		f.required = true;
 		SET(f.reason, "confidentiality: programs may not read kernel memory");
 		SET(f.mend, "boot with lockdown=integrity or without lockdown");
+		/* What failed because of it says less. */
+		SET(r->reason,
+		    "the kernel is locked down (confidentiality): programs may not read its memory");
+		r->works = false;
 	} else if (strstr(buf_str(&text), "[integrity]")) {
 		SET(f.reason, "integrity: what mbtrace does is still allowed");
 	}
