@@ -360,11 +360,22 @@ START_TEST(process_that_exits)
 	evaluate();
 	told("1 firing 7:busy 95\n2 resolved 7:busy 92 \"process ended\"\n");
 	ck_assert_uint_eq(engine_stats(engine).firing, 0);
+	/* Its last interval was short and its memory is gone: that is no clearing. */
+	with_rules("process.rss_bytes > 1M");
+	next();
+	process(7, 1, "big", 1)->rss_bytes = 2 << 20;
+	evaluate();
+	next();
+	process(7, 1, "big", 1)->rss_bytes = 0;
+	sample->processes[0].state = "exited";
+	evaluate();
+	told("1 firing 7:big 2.09715e+06\n2 resolved 7:big 0 \"process ended\"\n");
 	/* Born, busy and gone within one interval. */
+	with_rules("process.cpu_pct > 90");
 	next();
 	process(8, 5, "short", 100)->state = "exited";
 	evaluate();
-	told("3 firing 8:short 100\n3 resolved 8:short 100 \"process ended\"\n");
+	told("1 firing 8:short 100\n1 resolved 8:short 100 \"process ended\"\n");
 	/* A zombie stays as an idle row. */
 	with_rules("process.cpu_pct < 5");
 	for (int i = 0; i < 3; i++) {

@@ -236,7 +236,7 @@ static int evaluate_row(struct engine *engine, const struct rule *rule, const vo
 			const struct snapshot *s)
 {
 	bool is_process = rule->metric->scope == SCOPE_PROCESS, matches = rule_matches(rule, row),
-	     is_new = false;
+	     is_new = false, ended;
 	size_t n_alerts = alert_set_count(&engine->alerts, rule);
 	struct observation seen;
 	struct alert *alert;
@@ -263,13 +263,14 @@ static int evaluate_row(struct engine *engine, const struct rule *rule, const vo
 	alert->unmeasured = seen.reading == READ_NULL;
 	if (is_process)
 		keep_name(alert, row);
+	ended = is_process && has_exited(row);
 	if (!matches)
 		resolve(engine, alert, &seen, "no longer matches");
 	else if (is_new)
 		begin(engine, alert, &seen, s);
-	else
+	else if (!ended || !alert->fired) /* what a last row lacks was not cleared */
 		step(engine, alert, &seen, s);
-	if (is_process && has_exited(row) && alert->state != ALERT_RESOLVED)
+	if (ended && alert->state != ALERT_RESOLVED)
 		resolve(engine, alert, &seen, "process ended");
 	return 0;
 }
