@@ -106,13 +106,17 @@ int action_new(const char *command, const struct action_options *options,
 	uint64_t limit = options->time_limit_ns ?: ACTION_TIME_LIMIT_NS;
 	int err;
 
+	*ret_error = (struct rule_error){ .message = "no memory" };
 	if (!action)
 		return -ENOMEM;
 	action->options = *options;
 	action->queue_end = &action->queue;
 	err = take_command(action, command, ret_error);
-	if (!err)
+	if (!err) {
 		err = spawner_fork(action->words.argv, limit, &action->helper, &action->fd);
+		snprintf(ret_error->message, sizeof(ret_error->message),
+			 "cannot fork its helper: %s", strerror(-err));
+	}
 	if (err) {
 		words_release(&action->words);
 		free(action);

@@ -62,7 +62,7 @@ struct action_stats {
 
 /*
  * 0; -EINVAL, -ENOENT or -EACCES with *ret_error filled when the command line is wrong, its program is not found, or it may not be
- * run; -errno when the helper could not be made.
+ * run; another -errno when the helper could not be made. Any error has a message.
  */
 int action_new(const char *command, const struct action_options *options,
 	       struct action **ret_action, struct rule_error *ret_error);
