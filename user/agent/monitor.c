@@ -328,10 +328,11 @@ static int loop(struct monitor *m)
 static int enter_sandbox(struct monitor *m)
 {
 	static const int keep[] = { CAP_BPF, CAP_PERFMON };
+	unsigned int files = m->session.emit.ops->replaces ? SANDBOX_FILES : SANDBOX_OUTPUT;
 	int err = sandbox_drop_capabilities(keep, ARRAY_SIZE(keep));
 
 	if (!err)
-		err = sandbox_enter(SANDBOX_BPF | (m->options->output ? SANDBOX_OUTPUT : 0));
+		err = sandbox_enter(SANDBOX_BPF | (m->options->output ? files : 0));
 	if (err == -ENOSYS)
 		log_warning(m->log, "monitor", "this kernel has no seccomp filters: running without");
 	else if (err)

@@ -543,6 +543,7 @@ static int om_summary(struct sink *s, const struct record_summary *summary)
 
 const struct sink_ops openmetrics_sink = {
 	.name = "openmetrics",
+	.replaces = true,
 	.open = om_open,
 	.header = om_header,
 	.sample = om_sample,

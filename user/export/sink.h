@@ -28,6 +28,7 @@ struct sink_options {
 
 struct sink_ops {
 	const char *name; /* of --format */
+	bool replaces; /* each sample is the file's whole content (output_replace()): files are made during the run */
 	/* 0 with a sink that writes to `output` (borrowed until close), or -errno. */
 	int (*open)(const struct sink_options *options, struct output *output,
 		    struct sink **ret_sink);
