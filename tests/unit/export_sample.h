@@ -197,8 +197,8 @@ static inline void check_texts(const char *a, const char *b)
 	while (a[at] && a[at] == b[at])
 		at++;
 	if (a[at] != b[at])
-		ck_abort_msg("differ at byte %zu: \"%.60s\" and \"%.60s\"", at, a + at - MIN(at, 30),
-			     b + at - MIN(at, 30));
+		ck_abort_msg("differ at byte %zu: \"%.60s\" and \"%.60s\"", at,
+			     a + at - MIN(at, 30), b + at - MIN(at, 30));
 }
 
 static inline void capture_release(struct capture *c)

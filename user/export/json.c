@@ -330,7 +330,8 @@ static int json_sink_alert(struct sink *s, const struct record_alert *a)
 	return record_end(s);
 }
 
-int json_alert_text(const struct sink_options *options, const struct record_alert *alert, struct buf *ret_line)
+int json_alert_text(const struct sink_options *options, const struct record_alert *alert,
+		    struct buf *ret_line)
 {
 	struct sink *s;
 	int err = json_sink_open(options, NULL, &s);

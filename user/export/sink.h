@@ -40,7 +40,8 @@ struct sink_ops {
 };
 
 /* Appends the JSON record of one alert, newline included, for a command that is told of it. 0 or -ENOMEM. */
-int json_alert_text(const struct sink_options *options, const struct record_alert *alert, struct buf *ret_line);
+int json_alert_text(const struct sink_options *options, const struct record_alert *alert,
+		    struct buf *ret_line);
 
 extern const struct sink_ops json_sink, csv_sink, openmetrics_sink;
 
