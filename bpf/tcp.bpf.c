@@ -14,7 +14,8 @@
  *
  * Owner: who called connect() or listen(). A connection from outside inherits its listener's storage (BPF_F_CLONE), and with it
  * a provisional owner. It is made sure by the process that closes it, and for those that stay open by a walk over
- * all open files, run only when there are such sockets. `current` is trusted only while the socket is locked by a process
+ * all open files, run only when there are such sockets, and seldom enough to be cheap; what it moves in between is
+ * booked to the listener's process. `current` is trusted only while the socket is locked by a process
  * (sk_lock.owned): in softirq it is anybody.
  *
  * The alternatives: a hash by socket address needs room set in advance and a deletion on every path (it is the fallback, for
@@ -47,8 +48,10 @@ struct tcp_socket {
 	__u8 was_established;
 	__u8 established; /* now, as TcpCurrEstab counts */
 	__u8 was_closed; /* has been counted as closed */
-	__u8 unused[2];
-	__u64 tx_bytes, rx_bytes, retransmits; /* booked */
+	__u8 met; /* by a pass */
+	__u8 unused;
+	__u64 tx_bytes, rx_bytes, retransmits; /* booked to the owner */
+	__u64 tx_counted, rx_counted, retransmits_counted; /* booked to the system */
 	__u64 owner; /* process_key(), 0: not known */
 	__u64 start; /* of the owner */
 	__u32 tgid;
@@ -301,10 +304,28 @@ static __always_inline void count_rtt(struct tcp_cpu *cpu, struct tcp_sock *tp, 
 	ADD(cpu->rtt_sum, rtt);
 }
 
-/* Books what the socket did since the look before. */
+/* Books what the socket did since the look before to the system. */
+static __always_inline void socket_count(struct tcp_cpu *cpu, struct tcp_socket *s,
+					 struct tcp_sock *tp, const struct totals *t, bool last,
+					 bool typed)
+{
+	__s64 tx = take_growth(&s->tx_counted, t->tx_bytes, last, typed);
+	__s64 rx = take_growth(&s->rx_counted, t->rx_bytes, last, typed);
+	__s64 retransmits = take_growth(&s->retransmits_counted, t->retransmits, last, typed);
+
+	if (tx)
+		ADD(cpu->tx_bytes, tx);
+	if (rx)
+		ADD(cpu->rx_bytes, rx);
+	if (retransmits)
+		ADD(cpu->retransmits, retransmits);
+	if (tx > 0 || rx > 0)
+		count_rtt(cpu, tp, typed);
+}
+
+/* And to its owner. */
 static __always_inline void socket_book(struct tcp_cpu *cpu, struct tcp_socket *s,
-					struct tcp_sock *tp, const struct totals *t, bool last,
-					bool typed)
+					const struct totals *t, bool last, bool typed)
 {
 	__s64 tx = take_growth(&s->tx_bytes, t->tx_bytes, last, typed);
 	__s64 rx = take_growth(&s->rx_bytes, t->rx_bytes, last, typed);
@@ -314,11 +335,6 @@ static __always_inline void socket_book(struct tcp_cpu *cpu, struct tcp_socket *
 
 	if (!tx && !rx && !retransmits && !accepted)
 		return;
-	ADD(cpu->tx_bytes, tx);
-	ADD(cpu->rx_bytes, rx);
-	ADD(cpu->retransmits, retransmits);
-	if (tx > 0 || rx > 0)
-		count_rtt(cpu, tp, typed);
 	a = account_of(cpu, s);
 	if (!a)
 		return;
@@ -336,10 +352,10 @@ static __always_inline void socket_begin(struct tcp_socket *s, struct tcp_sock *
 	struct totals t;
 
 	totals_read(&t, tp, typed);
-	s->tx_bytes = t.tx_bytes;
-	s->rx_bytes = t.rx_bytes;
-	s->retransmits = t.retransmits;
-	s->opening = s->was_established = s->established = s->was_closed = s->quiet = 0;
+	s->tx_bytes = s->tx_counted = t.tx_bytes;
+	s->rx_bytes = s->rx_counted = t.rx_bytes;
+	s->retransmits = s->retransmits_counted = t.retransmits;
+	s->opening = s->was_established = s->established = s->was_closed = s->quiet = s->met = 0;
 	s->accept_owed = s->since = 0;
 	s->live = 1;
 }
@@ -391,7 +407,7 @@ static __always_inline void on_child(struct tcp_cpu *cpu, struct tcp_socket *s, 
 {
 	socket_begin(s, tp, typed);
 	/* SYN-ACKs that were sent again are counted at birth already. */
-	s->retransmits = 0;
+	s->retransmits = s->retransmits_counted = 0;
 	s->provisional = 1;
 	ADD(cpu->unnamed, 1);
 	if (!typed)
@@ -455,7 +471,8 @@ static __always_inline void on_end(struct tcp_cpu *cpu, struct tcp_socket *s, st
 	s->live = 0;
 	s->established = 0;
 	totals_read(&t, tp, typed);
-	socket_book(cpu, s, tp, &t, true, typed);
+	socket_count(cpu, s, tp, &t, true, typed);
+	socket_book(cpu, s, &t, true, typed);
 	if (s->was_established)
 		count_closed(cpu, s);
 	else
@@ -619,7 +636,11 @@ static __always_inline int on_pass(struct tcp_socket *s, struct sock *sk, bool t
 	if (!cpu || !tp)
 		return 0;
 	totals_read(&t, tp, typed);
-	socket_book(cpu, s, tp, &t, false, typed);
+	socket_count(cpu, s, tp, &t, false, typed);
+	/* Caught between the handshake and accept(): who takes it is known by the next pass, or at its end. */
+	if (s->met || !s->provisional || !s->accept_owed)
+		socket_book(cpu, s, &t, false, typed);
+	s->met = 1;
 	return 0;
 }
 
