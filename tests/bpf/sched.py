@@ -50,9 +50,10 @@ workload.end()
 
 # Two threads waking each other: tens of thousands of switches, counted exactly although one of them ended.
 workload, monitor, row, before, after, said = run("pingpong", 20000)
-equal(row["voluntary"] + row["involuntary"],
-      said["voluntary"] + said["involuntary"] - before["voluntary"] - before["involuntary"] + 1,
-      "pingpong: switches of a process with an ended thread as getrusage (and one to wait for the end)")
+# getrusage() forgets what a thread does after it was taken out of its process: it may be preempted once on its last steps.
+over = row["voluntary"] + row["involuntary"] - (
+    said["voluntary"] + said["involuntary"] - before["voluntary"] - before["involuntary"] + 1)
+check(over in (0, 1), "pingpong: switches as getrusage (and one to wait for the end)", over)
 adds_up(row, "pingpong")
 equal(row["runq"]["count"], row["voluntary"] + row["involuntary"] + 1, "pingpong: one wait for each switch and for the end of a thread")
 workload.end()
@@ -121,10 +122,12 @@ monitor = Monitor("-i", "500ms", "--source", "sched,fault")
 workload.go()
 sleep(0.2)
 monitor.stop()
-children = {(p["pid"], p["start_ns"]) for s in monitor.samples for p in s["processes"] if p["ppid"] == workload.pid and p["comm"] == "sched"}
+children = {}
+for row in (p for s in monitor.samples for p in s["processes"] if p["ppid"] == workload.pid):
+    key = row["pid"], row["start_ns"]
+    children[key] = children.get(key, 0) + row["cpu_ns"]
 equal(len(children), 10000, "fork: 10,000 children, each with a row")
-born = [p for s in monitor.samples for p in s["processes"] if p["ppid"] == workload.pid]
-check(all(p["cpu_ns"] > 0 for p in born), "fork: each with its CPU time", min(p["cpu_ns"] for p in born))
+check(min(children.values()) > 0, "fork: each with its CPU time", min(children.values()))
 equal(monitor.summary["trust"]["lost"], 0, "fork: nothing lost")
 workload.end()
 

@@ -13,7 +13,7 @@
 #define PROBES_MAX 8
 /* Sizes of maps within the default budget of 32 MiB, measured; halved until they fit a smaller one. */
 #define SLOTS_DEFAULT 512 /* histograms: 2.1 KiB each, for processes with over 8 waits a thread in an interval */
-#define RING_DEFAULT (1u << 20) /* 4,500 last records of threads */
+#define RING_DEFAULT (1u << 19) /* 2,200 last records of threads; the agent is woken at a quarter */
 #define TABLE_DEFAULT 16384 /* in-flight requests, connections, threads where there is no task storage */
 #define MEMORY_DEFAULT (32u << 20)
 #define INITIAL_PID_NS 0xEFFFFFFCu /* inode number of the initial PID namespace (include/linux/proc_ns.h) */
