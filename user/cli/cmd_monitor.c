@@ -4,7 +4,7 @@
 #include "base/macros.h"
 #include "base/suggest.h"
 #include "cli/command.h"
-#include "metric/table.h"
+#include "export/rows.h"
 
 #define AT(member) offsetof(struct monitor_options, member)
 
@@ -23,7 +23,7 @@ static const struct option options[] = {
 	  .choices = "table|json|csv|openmetrics", .fallback = "table" },
 	{ "output", 'o', OPTION_TEXT, "FILE", "write to FILE, complete at the end; default: standard output", AT(output) },
 	{ "top", 0, OPTION_COUNT, "N", "processes to show, 0: all; default: 10 in a table, else all", AT(top) },
-	{ "sort", 0, OPTION_TEXT, "KEY", "sort processes by this member; default: cpu_ns", AT(sort) },
+	{ "sort", 0, OPTION_TEXT, "KEY", "sort processes by this member (cpu, rss_bytes, runq.p99); default: cpu_ns", AT(sort) },
 	{ "histograms", 0, OPTION_FLAG, NULL, "add buckets to every distribution", AT(histograms) },
 	{ "cmdline", 0, OPTION_FLAG, NULL, "show command lines (they may hold secrets)", AT(cmdline) },
 	{ "redact", 0, OPTION_FLAG, NULL, "hide names of processes and cgroups", AT(redact) },
@@ -48,28 +48,17 @@ static const char help_text[] =
 	"    system.sched.runq.p99 > 20ms\n"
 	"Exit: 0 done, 1 failed, 2 used wrongly, 3 an alert fired (--alert-exit), 4 not permitted or not possible here.\n";
 
-static const char *next_process_member(const void *context, size_t i)
-{
-	for (size_t row = 0; row < metric_count; row++)
-		if (metrics[row].scope == SCOPE_PROCESS && i-- == 0)
-			return metrics[row].name;
-	return NULL;
-}
-
-/* The sort key must be a member of a process; its name is the one of JSON. */
 static int check_sort(const struct command_context *context, const char *key)
 {
+	struct rows_key parsed;
 	const char *near[3];
 	size_t n;
 
-	if (!key)
+	if (!key || rows_key_parse(key, &parsed) == 0)
 		return EXIT_DONE;
-	for (size_t i = 0; i < metric_count; i++)
-		if (metrics[i].scope == SCOPE_PROCESS && strcmp(metrics[i].name, key) == 0)
-			return EXIT_DONE;
-	n = suggest_nearest(key, next_process_member, NULL, near, ARRAY_SIZE(near));
+	n = suggest_nearest(key, rows_key_name, NULL, near, ARRAY_SIZE(near));
 	log_error(context->log, "monitor", "--sort: a process has no \"%s\"%s%s", key,
-		  n ? "; did you mean " : "; try cpu_pct, runq_ns, rss_bytes, read_bytes", n ? near[0] : "");
+		  n ? "; did you mean " : "; try cpu_pct, runq.p99, rss_bytes, read_bytes", n ? near[0] : "");
 	return EXIT_USAGE;
 }
 

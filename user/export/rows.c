@@ -25,11 +25,10 @@ static const struct {
 	{ "start", "start_ns" },
 };
 
-static const struct metric *find_text(const char *name)
+static const struct metric *find_member(const char *name)
 {
 	for (size_t i = 0; i < metric_count; i++)
-		if (metrics[i].scope == SCOPE_PROCESS && metrics[i].type == METRIC_TEXT &&
-		    strcmp(metrics[i].name, name) == 0)
+		if (metrics[i].scope == SCOPE_PROCESS && strcmp(metrics[i].name, name) == 0)
 			return &metrics[i];
 	return NULL;
 }
@@ -42,11 +41,12 @@ int rows_key_parse(const char *text, struct rows_key *ret_key)
 	for (size_t i = 0; i < ARRAY_SIZE(short_words); i++)
 		if (strcmp(text, short_words[i].word) == 0)
 			text = short_words[i].member;
-	snprintf(path, sizeof(path), "%s.%s", metric_scopes[SCOPE_PROCESS].prefix, text);
-	key.metric = metric_find(path, strlen(path), &key.part);
+	key.metric = find_member(text);
+	if (key.metric && key.metric->type == METRIC_DIST)
+		key.part = PART_P99;
 	if (!key.metric) {
-		key.part = PART_NONE;
-		key.metric = find_text(text);
+		snprintf(path, sizeof(path), "%s.%s", metric_scopes[SCOPE_PROCESS].prefix, text);
+		key.metric = metric_find(path, strlen(path), &key.part);
 	}
 	if (!key.metric)
 		return -EINVAL;

@@ -19,7 +19,10 @@ struct rows_key {
 	enum dist_part part;
 };
 
-/* Reads "cpu_pct", "runq.p99", "comm", or a short word for one of them ("cpu"); -EINVAL if there is no such member. */
+/*
+ * Reads "cpu_pct", "runq.p99", "comm", or a short word for one of them ("cpu"); of a distribution alone the p99 is meant.
+ * -EINVAL if there is no such member.
+ */
 int rows_key_parse(const char *text, struct rows_key *ret_key);
 /* The i-th text that rows_key_parse() accepts, or NULL past the end: for near matches and help. The context is unused. */
 const char *rows_key_name(const void *context, size_t i);
