@@ -99,6 +99,21 @@ near(row["cpu_ns"], said["cpu_us"] * 1000, 0.005, "mix: CPU time as getrusage", 
 check(row["sleep_ns"] > 2.0e9 + 1.0e9, "mix: the sleeper's and the mixer's sleep are there", row["sleep_ns"])
 workload.end()
 
+# The distribution of a real run against the sorted list of its waits.
+workload, monitor, row, before, after, said = run("waits", 600)
+waits = sorted(said["waits"])
+for name, share in (("p50_ns", 0.5), ("p90_ns", 0.9), ("p99_ns", 0.99)):
+    # A nap in which the workload was preempted too has two waits in one of its numbers: ranks may be that much further.
+    more = row["runq"]["count"] - len(waits) + 2
+    at = int(share * len(waits))
+    low, high = waits[max(at - more, 0)], waits[min(at + more, len(waits) - 1)]
+    check(low * 0.9375 <= row["runq"][name] <= high * 1.0625, f"waits: {name} within 6.25% of the sorted waits",
+          f"got {row['runq'][name]}, sorted {low}..{high}")
+delta = growth(before, after)
+near(row["runq_ns"], delta["runq_ns"], 0.005, "waits: time waited as schedstat")
+near(row["runq"]["sum_ns"], delta["runq_ns"], 0.005, "waits: the distribution's sum as schedstat")
+workload.process.kill()
+
 if os.environ.get("QUICK"):
     finish()
 

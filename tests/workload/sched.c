@@ -9,15 +9,18 @@
  *	sched fork N			N children, one after another, each burning a little and exiting
  *	sched threads N			N threads at once that sleep until the end of input
  *	sched procs N			N processes at once that sleep until the end of input
+ *	sched waits N			N naps beside a burner on the same CPU; says how long each wait after them was
  *	sched exec				execs itself from a second thread as "renamed"
  *	sched leaderless MS		the main thread ends, another burns for MS
  *
  * Says {"ready": true}, works on a line of input, says what it did, and ends at the end of input.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -198,6 +201,42 @@ static void do_procs(long n)
 	}
 }
 
+static long long run_delay(int fd)
+{
+	char text[128] = "";
+	long long cpu, delay = 0;
+
+	if (pread(fd, text, sizeof(text) - 1, 0) > 0)
+		sscanf(text, "%lld %lld", &cpu, &delay);
+	return delay;
+}
+
+/* Every wait for the CPU, as schedstat's run_delay grows by it. */
+static void do_waits(long n)
+{
+	int fd = open("/proc/self/schedstat", O_RDONLY);
+	long long before, after;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, 9);
+		for (;;)
+			;
+	}
+	before = run_delay(fd);
+	printf("{\"waits\": [");
+	for (long i = 0; i < n; i++) {
+		nap(2);
+		after = run_delay(fd);
+		printf("%s%lld", i ? ", " : "", after - before);
+		before = after;
+	}
+	printf("]}\n");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -248,6 +287,12 @@ int main(int argc, char **argv)
 			start(count, idler, 0);
 	} else if (strcmp(what, "procs") == 0) {
 		do_procs(n);
+	} else if (strcmp(what, "waits") == 0) {
+		setvbuf(stdout, NULL, _IOFBF, 1 << 20);
+		do_waits(n);
+		fflush(stdout);
+		wait_for_end();
+		return 0;
 	} else if (strcmp(what, "exec") == 0) {
 		start(0, execer, 0);
 		pause();
