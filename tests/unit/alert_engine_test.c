@@ -228,6 +228,20 @@ START_TEST(for_goes_by_sample_time)
 }
 END_TEST
 
+START_TEST(samples_are_not_quite_on_time)
+{
+	static const int64_t off_us[] = { 300, -200, 900, 100, -50 };
+
+	with_rules("system.cpu.util_pct > 90 for 3s");
+	for (size_t i = 0; i < ARRAY_SIZE(off_us); i++) {
+		next()->system.cpu_util_pct = 95;
+		sample->elapsed_ns += off_us[i] * 1000;
+		evaluate();
+	}
+	told("1 pending 95\n4 firing 95\n");
+}
+END_TEST
+
 START_TEST(clock_steps_do_not_count)
 {
 	with_rules("system.cpu.util_pct > 90 for 5s");
@@ -739,9 +753,10 @@ START_TEST(agrees_with_a_model)
 END_TEST
 
 SUITE("alert_engine", fires_once_and_resolves, for_needs_no_gap, since_is_when_it_began, flapping,
-      for_goes_by_sample_time, clock_steps_do_not_count, elapsed_that_stands_still, null_never_fires,
-      firing_without_data, pending_without_data, end_of_run, each_process_on_its_own,
-      process_that_exits, pending_process_that_exits, reused_pid, absent_process_was_idle,
-      idle_rows_are_like_absent_ones, agent_knows_who_lives, process_without_data,
-      exec_changes_the_name, devices_and_interfaces, distributions, trust_and_self, culprits,
-      every_system_metric_has_its_row, storm_is_bounded, agrees_with_a_model)
+      for_goes_by_sample_time, samples_are_not_quite_on_time, clock_steps_do_not_count,
+      elapsed_that_stands_still, null_never_fires, firing_without_data, pending_without_data,
+      end_of_run, each_process_on_its_own, process_that_exits, pending_process_that_exits,
+      reused_pid, absent_process_was_idle, idle_rows_are_like_absent_ones, agent_knows_who_lives,
+      process_without_data, exec_changes_the_name, devices_and_interfaces, distributions,
+      trust_and_self, culprits, every_system_metric_has_its_row, storm_is_bounded,
+      agrees_with_a_model)

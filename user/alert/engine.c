@@ -17,6 +17,9 @@
  * The engine's clock adds up what lies between samples, so that neither a step of the wall clock nor several runs in
  * one replayed file make `for` fire early: a sample that is older than the one before begins all pendings anew.
  */
+#define SLACK_SHARE \
+	10 /* a tenth of an interval: samples come a little early or late, and must not cost one more */
+
 enum reading {
 	READ_VALUE,
 	READ_EMPTY, /* a figure of a distribution in which nothing happened */
@@ -192,7 +195,7 @@ static void step(struct engine *engine, struct alert *alert, const struct observ
 		resolve(engine, alert, &nothing, NULL); /* silent: it never fired */
 	else if (alert->state == ALERT_NODATA)
 		begin_episode(engine, alert, seen, s);
-	else if (engine->now - alert->held_from >= rule->for_ns)
+	else if (engine->now - alert->held_from + s->interval_ns / SLACK_SHARE >= rule->for_ns)
 		fire(engine, alert, seen, s);
 }
 

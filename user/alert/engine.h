@@ -12,7 +12,8 @@
  *	       stops holding: silent                     nodata ---> resolved, when the data says so or the row ends
  *
  * Each arrow into a named state calls `report` once. `for` counts the time between samples, on the samples' own clock:
- * the condition holds in the first sample and in every one until one that is at least DURATION later. Without `for` pending is passed
+ * the condition holds in the first sample and in every one until one that is at least DURATION later (less a
+ * tenth of an interval, for samples come a little early or late). Without `for` pending is passed
  * over. Nothing is reported when a pending alert ends.
  *
  * What a missing value means:
