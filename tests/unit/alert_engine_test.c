@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "alert/alert_set.h"
 #include "alert/culprit.h"
 #include "alert/engine.h"
 #include "base/clock.h"
@@ -603,6 +604,72 @@ START_TEST(distributions)
 }
 END_TEST
 
+START_TEST(nothing_happened_clears)
+{
+	with_rules("system.sched.runq.p99 > 20ms clear < 5ms");
+	next();
+	dist_clear(&sample->system.runq);
+	dist_add(&sample->system.runq, 30000000);
+	evaluate();
+	next();
+	dist_clear(&sample->system.runq);
+	dist_add(&sample->system.runq, 10000000);
+	evaluate();
+	told("1 firing 3e+07\n");
+	next();
+	dist_clear(&sample->system.runq);
+	evaluate();
+	told("3 resolved - \"cleared\"\n");
+}
+END_TEST
+
+START_TEST(pending_process_without_data)
+{
+	with_rules("process.cpu_pct > 90 for 5s");
+	cpu(95);
+	cpu(NAN);
+	told("1 pending 7:busy 95\n");
+	ck_assert_uint_eq(engine_stats(engine).pending + engine_stats(engine).nodata, 0);
+}
+END_TEST
+
+/* Alerts of equal hashes, which no sample makes. */
+START_TEST(equal_hashes)
+{
+	struct alert_set set;
+	struct alert *alerts[4], *alert;
+	struct alert_id ids[4];
+
+	with_rules("process.cpu_pct > 90");
+	ck_assert_int_eq(alert_set_init(&set, &rules, 4), 0);
+	for (size_t i = 0; i < 4; i++) {
+		ids[i] = (struct alert_id){ .rule = rules.rules, .pid = i, .hash = 5 };
+		ck_assert_int_eq(alert_set_add(&set, &ids[i], &alerts[i]), 0);
+	}
+	ck_assert_int_eq(alert_set_add(&set, &ids[0], &alert), -ENOSPC);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_ptr_eq(alert_set_find(&set, &ids[i]), alerts[i]);
+	/* The head of the chain (the last one added), and one from its middle. */
+	alerts[3]->state = ALERT_RESOLVED;
+	alerts[1]->state = ALERT_RESOLVED;
+	ck_assert_ptr_null(alert_set_find(&set, &ids[3]));
+	alert_set_sweep(&set);
+	ck_assert_uint_eq(set.n, 2);
+	ck_assert_uint_eq(alert_set_count(&set, rules.rules), 2);
+	for (size_t i = 0; i < 4; i++) {
+		alert = alert_set_find(&set, &ids[i]);
+		ck_assert_int_eq(alert != NULL, i % 2 == 0);
+		ck_assert(!alert || alert->pid == i);
+	}
+	for (struct alert_walk w = { 0 }; (alert = alert_set_next(&set, &w));)
+		alert->state = ALERT_RESOLVED;
+	alert_set_sweep(&set);
+	ck_assert_uint_eq(set.n, 0);
+	ck_assert_uint_eq(set.map.count, 0);
+	alert_set_release(&set);
+}
+END_TEST
+
 START_TEST(trust_and_self)
 {
 	with_rules("trust.complete == false\nself.bpf_ns > 1ms");
@@ -758,5 +825,5 @@ SUITE("alert_engine", fires_once_and_resolves, for_needs_no_gap, since_is_when_i
       end_of_run, each_process_on_its_own, process_that_exits, pending_process_that_exits,
       reused_pid, absent_process_was_idle, idle_rows_are_like_absent_ones, agent_knows_who_lives,
       process_without_data, exec_changes_the_name, devices_and_interfaces, distributions,
-      trust_and_self, culprits, every_system_metric_has_its_row, storm_is_bounded,
-      agrees_with_a_model)
+      nothing_happened_clears, pending_process_without_data, equal_hashes, trust_and_self, culprits,
+      every_system_metric_has_its_row, storm_is_bounded, agrees_with_a_model)
