@@ -111,7 +111,8 @@ static __always_inline __u32 visible_pid(struct task_struct *task, __u32 tgid)
 	pid = BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]);
 	if (!pid || BPF_CORE_READ(pid, level) < ns_level)
 		return 0;
-	if (bpf_probe_read_kernel(&upid, sizeof(upid), (void *)&pid->numbers[0] + ns_level * sizeof(upid)))
+	if (bpf_probe_read_kernel(&upid, sizeof(upid),
+				  (void *)&pid->numbers[0] + ns_level * sizeof(upid)))
 		return 0;
 	return BPF_CORE_READ(upid.ns, ns.inum) == ns_inum ? upid.nr : 0;
 }
@@ -134,7 +135,8 @@ static __always_inline struct account *account_of(struct task_struct *task, bool
 	struct account *a;
 
 	if (storage && use_storage) {
-		a = bpf_task_storage_get(&accounts, task, NULL, create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+		a = bpf_task_storage_get(&accounts, task, NULL,
+					 create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
 	} else {
 		__u64 key = (__u64)task;
 
@@ -159,7 +161,8 @@ static __always_inline __u64 rq_clock(struct task_struct *task, bool direct)
 /* How long the thread has waited for a CPU in all, until `now` if it is waiting. */
 static __always_inline __u64 total_wait(struct task_struct *task, __u64 now, bool direct)
 {
-	__u64 queued = READ(direct, task, sched_info.last_queued), wait = READ(direct, task, sched_info.run_delay);
+	__u64 queued = READ(direct, task, sched_info.last_queued),
+	      wait = READ(direct, task, sched_info.run_delay);
 
 	return queued && now > queued ? wait + (now - queued) : wait;
 }
@@ -179,7 +182,8 @@ static __always_inline __u32 state_of(unsigned int state, bool in_iowait)
 
 static __always_inline bool in_iowait(struct task_struct *task, bool direct)
 {
-	return direct ? BPF_CORE_READ_BITFIELD(task, in_iowait) : BPF_CORE_READ_BITFIELD_PROBED(task, in_iowait);
+	return direct ? BPF_CORE_READ_BITFIELD(task, in_iowait) :
+			BPF_CORE_READ_BITFIELD_PROBED(task, in_iowait);
 }
 
 /* Where time off the CPU is summed up. */
@@ -212,8 +216,8 @@ static __always_inline __u64 unbooked_cpu(struct task_struct *task, __u64 now, b
  * What an account says, as it stands at `now`: closed episodes, and the one that is open. An episode ends when the thread got
  * the CPU (it has since, if last_arrival is behind the mark), or goes on until now, its wait for a CPU not counted.
  */
-static __always_inline void record_account(struct task_record *r, struct task_struct *task, const struct account *a,
-					   __u64 now, bool direct)
+static __always_inline void record_account(struct task_record *r, struct task_struct *task,
+					   const struct account *a, __u64 now, bool direct)
 {
 	__u64 arrived = READ(direct, task, sched_info.last_arrival), mark = a->mark;
 	struct off_cpu off = { a->sleep_ns, a->blocked_ns, a->iowait_ns };
@@ -236,8 +240,9 @@ static __always_inline void record_account(struct task_record *r, struct task_st
 }
 
 /* Everything known of a thread at `now` (rq clock). */
-static __always_inline void record_fill(struct task_record *r, struct task_struct *task, const struct account *a,
-					__u64 now, __u64 now_mono, bool direct, bool ended)
+static __always_inline void record_fill(struct task_record *r, struct task_struct *task,
+					const struct account *a, __u64 now, __u64 now_mono,
+					bool direct, bool ended)
 {
 	__builtin_memset(r, 0, sizeof(*r));
 	r->now = now_mono;
@@ -272,7 +277,8 @@ static __always_inline void record_fill(struct task_record *r, struct task_struc
 	} else if (READ(direct, task, sched_info.last_queued)) {
 		r->state = SCHED_WAITING;
 	} else {
-		r->state = a && a->mark ? a->state : state_of(task_state(task), in_iowait(task, direct));
+		r->state = a && a->mark ? a->state :
+					  state_of(task_state(task), in_iowait(task, direct));
 	}
 	if (a) {
 		record_account(r, task, a, now, direct);
@@ -288,8 +294,8 @@ static __always_inline bool wanted(__u32 pid)
 }
 
 /* Sends the last record of a thread. Without an account it lived for one slice: its only wait is run_delay. */
-static __always_inline void send_exit(struct sched_cpu *cpu, struct task_struct *task, struct account *a, __u64 now,
-				      __u64 now_mono, bool direct)
+static __always_inline void send_exit(struct sched_cpu *cpu, struct task_struct *task,
+				      struct account *a, __u64 now, __u64 now_mono, bool direct)
 {
 	struct task_record *r;
 	__u64 flags;
@@ -313,7 +319,8 @@ static __always_inline void send_exit(struct sched_cpu *cpu, struct task_struct 
 		r->waits[0] = r->runq_ns < SCHED_WAIT_MAX ? r->runq_ns : SCHED_WAIT_MAX;
 	}
 	cpu->exits++;
-	flags = bpf_ringbuf_query(&exits, BPF_RB_AVAIL_DATA) >= wakeup_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	flags = bpf_ringbuf_query(&exits, BPF_RB_AVAIL_DATA) >= wakeup_bytes ? BPF_RB_FORCE_WAKEUP :
+									       BPF_RB_NO_WAKEUP;
 	bpf_ringbuf_submit(r, flags);
 }
 
@@ -339,7 +346,8 @@ static __always_inline void count_in_slot(struct sched_cpu *cpu, struct account 
 }
 
 /* Closes the episode that ended when the thread got the CPU it leaves now. */
-static __always_inline void close_episode(struct sched_cpu *cpu, struct account *a, __u64 arrived, __u64 delay)
+static __always_inline void close_episode(struct sched_cpu *cpu, struct account *a, __u64 arrived,
+					  __u64 delay)
 {
 	__u64 wait = delay - a->mark_delay;
 
@@ -364,10 +372,11 @@ static __always_inline void close_episode(struct sched_cpu *cpu, struct account 
 }
 
 /* A task leaves the CPU: close what came before, mark when and why it goes. */
-static __always_inline void switch_out(struct sched_cpu *cpu, struct task_struct *prev, unsigned int state, __u64 now,
-				       bool storage, bool direct)
+static __always_inline void switch_out(struct sched_cpu *cpu, struct task_struct *prev,
+				       unsigned int state, __u64 now, bool storage, bool direct)
 {
-	__u64 arrived = READ(direct, prev, sched_info.last_arrival), delay = READ(direct, prev, sched_info.run_delay);
+	__u64 arrived = READ(direct, prev, sched_info.last_arrival),
+	      delay = READ(direct, prev, sched_info.run_delay);
 	struct account *a = account_of(prev, storage, !(state & TASK_DEAD));
 
 	if (now >= arrived) {
@@ -435,7 +444,8 @@ int sched_switch_517(u64 *ctx)
 SEC("raw_tp/sched_switch")
 int sched_switch_raw(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *prev = (struct task_struct *)ctx->args[1], *next = (struct task_struct *)ctx->args[2];
+	struct task_struct *prev = (struct task_struct *)ctx->args[1],
+			   *next = (struct task_struct *)ctx->args[2];
 
 	/* A task that runs again at once may have changed its state; the switch still sees the one it left with. */
 	return on_switch(ctx->args[0], prev, next, task_state(prev), false, false);
@@ -468,7 +478,8 @@ int sched_process_free(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/sched_process_fork")
 int sched_process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *from = (struct task_struct *)ctx->args[0], *to = (struct task_struct *)ctx->args[1];
+	struct task_struct *from = (struct task_struct *)ctx->args[0],
+			   *to = (struct task_struct *)ctx->args[1];
 	__u32 parent = visible_pid(from, BPF_CORE_READ(from, tgid));
 	__u32 child = visible_pid(to, BPF_CORE_READ(to, tgid));
 	struct sched_cpu *cpu = this_cpu();

@@ -11,11 +11,19 @@
 #include "metric/bins.h"
 
 #define SCHED_COMM_LEN 16
-#define SCHED_WAITS 8 /* waits a thread can have in an interval before its process takes a histogram; a power of two */
+#define SCHED_WAITS \
+	8 /* waits a thread can have in an interval before its process takes a histogram; a power of two */
 #define SCHED_WAIT_MAX 0xffffffffu /* ns; longer ones go to the histogram at once */
 
 /* What a thread is doing. */
-enum thread_state { SCHED_RUNNING, SCHED_WAITING, SCHED_SLEEPING, SCHED_BLOCKED, SCHED_IOWAIT, SCHED_DEAD };
+enum thread_state {
+	SCHED_RUNNING,
+	SCHED_WAITING,
+	SCHED_SLEEPING,
+	SCHED_BLOCKED,
+	SCHED_IOWAIT,
+	SCHED_DEAD
+};
 
 /* The totals of one CPU; only that CPU writes. */
 struct sched_cpu {
@@ -64,6 +72,7 @@ struct task_record {
 	char comm[SCHED_COMM_LEN];
 };
 
-_Static_assert(sizeof(struct task_record) == 19 * 8 + 4 * 4 + 8 + 4 * SCHED_WAITS + 16, "wire format");
+_Static_assert(sizeof(struct task_record) == 19 * 8 + 4 * 4 + 8 + 4 * SCHED_WAITS + 16,
+	       "wire format");
 
 #endif

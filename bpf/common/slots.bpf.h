@@ -10,25 +10,25 @@
 #define SLOT_NONE 0xffffffffu /* looked for and not found: the pool was empty */
 
 /* Defines the three maps of a pool. User space sets their sizes before load. */
-#define DEFINE_SLOTS(name)                                 \
-	struct {                                           \
-		__uint(type, BPF_MAP_TYPE_ARRAY);          \
-		__uint(map_flags, BPF_F_MMAPABLE);         \
-		__uint(max_entries, 1);                    \
-		__type(key, __u32);                        \
-		__type(value, struct hist_slot);                \
-	} name##_slots SEC(".maps");                       \
-	struct {                                           \
-		__uint(type, BPF_MAP_TYPE_HASH);           \
-		__uint(max_entries, 1);                    \
-		__type(key, __u64);                        \
-		__type(value, __u32);                      \
-	} name##_owners SEC(".maps");                      \
-	struct {                                           \
-		__uint(type, BPF_MAP_TYPE_STACK);          \
-		__uint(max_entries, 1);                    \
-		__uint(key_size, 0);                       \
-		__uint(value_size, 4);                     \
+#define DEFINE_SLOTS(name)                         \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__uint(max_entries, 1);            \
+		__type(key, __u32);                \
+		__type(value, struct hist_slot);   \
+	} name##_slots SEC(".maps");               \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_HASH);   \
+		__uint(max_entries, 1);            \
+		__type(key, __u64);                \
+		__type(value, __u32);              \
+	} name##_owners SEC(".maps");              \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_STACK);  \
+		__uint(max_entries, 1);            \
+		__uint(key_size, 0);               \
+		__uint(value_size, 4);             \
 	} name##_free SEC(".maps")
 
 /* Finds or takes the slot of a process: its number, or SLOT_NONE when the pool is empty. The slow path. */

@@ -25,8 +25,8 @@ _Static_assert(sizeof(struct hist_slot) == 24 + 4 * BINS_SHORT_COUNT, "wire form
  * One number for a process, never reused within 50 days: the pid and the microsecond it started (boot clock).
  * Never 0 for a real process.
  */
-static inline __attribute__((always_inline)) unsigned long long process_key(unsigned int tgid,
-									    unsigned long long start_boottime)
+static inline __attribute__((always_inline)) unsigned long long
+process_key(unsigned int tgid, unsigned long long start_boottime)
 {
 	return ((unsigned long long)tgid << 42) | ((start_boottime >> 10) & ((1ull << 42) - 1));
 }

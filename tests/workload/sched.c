@@ -183,7 +183,8 @@ static void do_fork(long n)
 
 static void do_faults(long pages)
 {
-	char *memory = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory =
+		mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	madvise(memory, pages * 4096, MADV_NOHUGEPAGE);
 	for (long i = 0; i < pages; i++)
@@ -240,7 +241,8 @@ static void do_waits(long n)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	long n = argc > 2 ? atol(argv[2]) : 0, ms = argc > 3 ? atol(argv[3]) : 0;
+	long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0,
+	     ms = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
 	struct rusage usage;
 	long count = 0;
 

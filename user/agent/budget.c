@@ -8,7 +8,8 @@ void budget_init(struct budget *b, double max_pct, uint64_t max_bytes)
 	*b = (struct budget){ .max_pct = max_pct, .max_bytes = max_bytes, .calm_needed = BUDGET_CALM };
 }
 
-enum budget_verdict budget_judge(struct budget *b, uint64_t cost_ns, uint64_t interval_ns, unsigned int cpus, uint64_t bytes)
+enum budget_verdict budget_judge(struct budget *b, uint64_t cost_ns, uint64_t interval_ns,
+				 unsigned int cpus, uint64_t bytes)
 {
 	bool over_memory = b->max_bytes && bytes > b->max_bytes, over_cpu;
 

@@ -14,7 +14,8 @@
 
 #define BUDGET_OVER 3
 #define BUDGET_ROOM 0.7
-#define BUDGET_CALM 5 /* intervals of room before the first restore; doubles with each shedding, up to… */
+#define BUDGET_CALM \
+	5 /* intervals of room before the first restore; doubles with each shedding, up to… */
 #define BUDGET_CALM_MAX 640
 
 enum budget_verdict { BUDGET_KEEP, BUDGET_SHED, BUDGET_RESTORE };
@@ -29,7 +30,8 @@ struct budget {
 
 void budget_init(struct budget *b, double max_pct, uint64_t max_bytes);
 /* One interval: `cost_ns` of CPU time in `interval_ns` on `cpus` CPUs, `bytes` of memory. */
-enum budget_verdict budget_judge(struct budget *b, uint64_t cost_ns, uint64_t interval_ns, unsigned int cpus, uint64_t bytes);
+enum budget_verdict budget_judge(struct budget *b, uint64_t cost_ns, uint64_t interval_ns,
+				 unsigned int cpus, uint64_t bytes);
 /* The verdict was carried out. */
 void budget_shed(struct budget *b);
 void budget_restored(struct budget *b);

@@ -6,7 +6,8 @@
 #include "base/macros.h"
 #include "tui/table.h"
 
-static const struct sink_ops *const formats[] = { &table_sink, &json_sink, &csv_sink, &openmetrics_sink };
+static const struct sink_ops *const formats[] = { &table_sink, &json_sink, &csv_sink,
+						  &openmetrics_sink };
 
 const struct sink_ops *emit_format(const char *name)
 {
@@ -38,7 +39,8 @@ int emit_header(struct emit *e, const struct record_header *header)
 /* CPU time of a row that may go, or UINT64_MAX for one that must stay. */
 static uint64_t dispensable(const struct process_metrics *p)
 {
-	return p->state && strcmp(p->state, "exited") == 0 && p->cpu_ns != METRIC_NULL ? p->cpu_ns : UINT64_MAX;
+	return p->state && strcmp(p->state, "exited") == 0 && p->cpu_ns != METRIC_NULL ? p->cpu_ns :
+											 UINT64_MAX;
 }
 
 /* Compares for the qsort that puts rows to keep first. */

@@ -26,7 +26,8 @@ struct emit {
 /* The sink of a --format, or NULL. */
 const struct sink_ops *emit_format(const char *name);
 /* 0 or -errno; emit_close() accepts a half-opened or zeroed one. */
-int emit_open(struct emit *e, const char *format, const char *path, const struct sink_options *options);
+int emit_open(struct emit *e, const char *format, const char *path,
+	      const struct sink_options *options);
 int emit_header(struct emit *e, const struct record_header *header);
 int emit_sample(struct emit *e, const struct snapshot *snapshot);
 int emit_alert(struct emit *e, const struct record_alert *alert);

@@ -77,7 +77,8 @@ static int parse_pids(struct monitor *m)
 			return EXIT_FAILED;
 		}
 		if (m->n_pids == PIDS_MAX) {
-			log_error(m->log, "monitor", "--pid: more than %u processes; use --cgroup or --comm", PIDS_MAX);
+			log_error(m->log, "monitor",
+				  "--pid: more than %u processes; use --cgroup or --comm", PIDS_MAX);
 			return EXIT_USAGE;
 		}
 		m->pids[m->n_pids++] = pid;
@@ -148,11 +149,13 @@ static int open_events(struct monitor *m)
 /* Sets the timer to the next sample that is due: on the absolute clock, or the end of the run if that is before. */
 static void arm(struct monitor *m, uint64_t now)
 {
-	uint64_t interval = m->options->interval_ns, due = m->start + ((now - m->start) / interval + 1) * interval;
+	uint64_t interval = m->options->interval_ns,
+		 due = m->start + ((now - m->start) / interval + 1) * interval;
 	struct itimerspec at = { 0 };
 
 	due = MIN(due, m->end);
-	at.it_value = (struct timespec){ .tv_sec = due / NSEC_PER_SEC, .tv_nsec = due % NSEC_PER_SEC };
+	at.it_value =
+		(struct timespec){ .tv_sec = due / NSEC_PER_SEC, .tv_nsec = due % NSEC_PER_SEC };
 	timerfd_settime(m->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
@@ -192,7 +195,8 @@ static int write_header(struct monitor *m)
 static void keep_budget(struct monitor *m, const struct snapshot *s)
 {
 	uint64_t cost = s->self.cpu_ns + (s->self.bpf_ns == METRIC_NULL ? 0 : s->self.bpf_ns);
-	uint64_t bytes = s->self.rss_bytes + (s->self.map_bytes == METRIC_NULL ? 0 : s->self.map_bytes);
+	uint64_t bytes =
+		s->self.rss_bytes + (s->self.map_bytes == METRIC_NULL ? 0 : s->self.map_bytes);
 	int id;
 
 	switch (budget_judge(&m->budget, cost, s->interval_ns, m->cpus, bytes)) {
@@ -201,7 +205,8 @@ static void keep_budget(struct monitor *m, const struct snapshot *s)
 		if (id < 0)
 			return;
 		budget_shed(&m->budget);
-		log_warning(m->log, "monitor", "over its budget (%.2f%% of all CPUs, %.1f MiB): source %s is shed",
+		log_warning(m->log, "monitor",
+			    "over its budget (%.2f%% of all CPUs, %.1f MiB): source %s is shed",
 			    m->budget.pct, bytes / 1048576.0, source_name(id));
 		break;
 	case BUDGET_RESTORE:
@@ -209,7 +214,8 @@ static void keep_budget(struct monitor *m, const struct snapshot *s)
 		if (id < 0)
 			return;
 		budget_restored(&m->budget);
-		log_info(m->log, "monitor", "within its budget again: source %s is taken back", source_name(id));
+		log_info(m->log, "monitor", "within its budget again: source %s is taken back",
+			 source_name(id));
 		break;
 	default:
 		return;

@@ -32,8 +32,8 @@ static bool is_wanted(const struct monitor_options *o, const struct process_metr
 		return false;
 	while (len && o->cgroup[len - 1] == '/')
 		len--;
-	return !o->cgroup ||
-	       (p->cgroup && strncmp(p->cgroup, o->cgroup, len) == 0 && (!p->cgroup[len] || p->cgroup[len] == '/'));
+	return !o->cgroup || (p->cgroup && strncmp(p->cgroup, o->cgroup, len) == 0 &&
+			      (!p->cgroup[len] || p->cgroup[len] == '/'));
 }
 
 /* Drops the rows that the filters do not let through: the last row takes the place of one that goes. */
@@ -99,7 +99,8 @@ int replay_run(struct session *session)
 			break;
 	}
 	if (err)
-		log_error(session->log, "replay", "%s", err == -EBADMSG ? replay_error(replay) : strerror(-err));
+		log_error(session->log, "replay", "%s",
+			  err == -EBADMSG ? replay_error(replay) : strerror(-err));
 	code = session_finish(session);
 	return err ? EXIT_FAILED : code;
 }

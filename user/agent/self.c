@@ -9,7 +9,8 @@
 #include "base/macros.h"
 
 #define PROC_TEXT_MAX 256
-#define MAP_LOOKS 60 /* maps have fixed sizes, but for storage: adding them up this often is enough */
+#define MAP_LOOKS \
+	60 /* maps have fixed sizes, but for storage: adding them up this often is enough */
 
 /* The first whole number in the file, or 0. */
 static uint64_t read_number(struct self *self, int fd, unsigned int field)
@@ -27,7 +28,8 @@ static uint64_t read_number(struct self *self, int fd, unsigned int field)
 void self_init(struct self *self, const struct sources *sources)
 {
 	*self = (struct self){ .statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC),
-			       .stats_fd = open("/proc/sys/kernel/bpf_stats_enabled", O_RDONLY | O_CLOEXEC) };
+			       .stats_fd = open("/proc/sys/kernel/bpf_stats_enabled",
+						O_RDONLY | O_CLOEXEC) };
 	self->cpu_before = clock_process_cpu_ns();
 	self->stats_before = read_number(self, self->stats_fd, 0);
 	self_rebase(self, sources);

@@ -25,7 +25,8 @@ static int load_rules(struct session *s)
 	struct rule_error error;
 
 	for (size_t i = 0; i < o->alerts.n; i++) {
-		int err = rule_set_add(&s->rules, o->alerts.items[i], strlen(o->alerts.items[i]), &error);
+		int err = rule_set_add(&s->rules, o->alerts.items[i], strlen(o->alerts.items[i]),
+				       &error);
 
 		if (err == -EINVAL)
 			return refuse_rule(s, &error, "--alert");
@@ -38,7 +39,8 @@ static int load_rules(struct session *s)
 		if (err == -EINVAL)
 			return refuse_rule(s, &error, o->alert_file);
 		if (err) {
-			log_error(s->log, "alert", "--alert-file: %s: %s", o->alert_file, strerror(-err));
+			log_error(s->log, "alert", "--alert-file: %s: %s", o->alert_file,
+				  strerror(-err));
 			return EXIT_USAGE;
 		}
 	}
@@ -59,13 +61,15 @@ static void on_alert(const struct record_alert *alert, void *context)
 			 s->options->redact || !alert->comm ? "" : " (",
 			 s->options->redact || !alert->comm ? "" : alert->comm,
 			 s->options->redact || !alert->comm ? "" : ")");
-	log_write(s->log, told && alert->state == ALERT_FIRING ? LOG_WARNING : LOG_INFO, "alert", "%s %s: %s is %g%s%s%s",
-		  alert->rule, alert_state_name(alert->state), alert->metric, alert->value, who,
-		  alert->reason ? ", " : "", alert->reason ? alert->reason : "");
+	log_write(s->log, told && alert->state == ALERT_FIRING ? LOG_WARNING : LOG_INFO, "alert",
+		  "%s %s: %s is %g%s%s%s", alert->rule, alert_state_name(alert->state), alert->metric,
+		  alert->value, who, alert->reason ? ", " : "", alert->reason ? alert->reason : "");
 	if (!s->action || !told || json_alert_text(&s->sink_options, alert, &line))
 		return;
 	if (action_start(s->action, alert, buf_str(&line), line.len))
-		log_warning(s->log, "alert", "--on-alert: too many alerts wait: one of \"%s\" is dropped", alert->rule);
+		log_warning(s->log, "alert",
+			    "--on-alert: too many alerts wait: one of \"%s\" is dropped",
+			    alert->rule);
 }
 
 static void on_action_end(const struct action_end *end, void *context)
@@ -124,7 +128,8 @@ static int open_output(struct session *s)
 		s->sink_options.top = strcmp(o->format, "table") == 0 ? TABLE_TOP : 0;
 	err = emit_open(&s->emit, o->format, o->output, &s->sink_options);
 	if (err)
-		log_error(s->log, "monitor", "cannot write to %s: %s", output_name(s), strerror(-err));
+		log_error(s->log, "monitor", "cannot write to %s: %s", output_name(s),
+			  strerror(-err));
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -163,8 +168,9 @@ int session_finish(struct session *s)
 	err = emit_finish(&s->emit, fired);
 	/* A reader that went away has seen what it wanted. */
 	if (err && err != -EPIPE) {
-		log_error(s->log, "monitor", "cannot write to %s: %s; what was written so far is whole lines", output_name(s),
-			  strerror(-err));
+		log_error(s->log, "monitor",
+			  "cannot write to %s: %s; what was written so far is whole lines",
+			  output_name(s), strerror(-err));
 		return EXIT_FAILED;
 	}
 	return s->options->alert_exit && fired ? EXIT_ALERTED : EXIT_DONE;

@@ -12,11 +12,14 @@
 
 #define PROBES_MAX 8
 /* Sizes of maps within the default budget of 32 MiB, measured; halved until they fit a smaller one. */
-#define SLOTS_DEFAULT 512 /* histograms: 2.1 KiB each, for processes with over 8 waits a thread in an interval */
+#define SLOTS_DEFAULT \
+	512 /* histograms: 2.1 KiB each, for processes with over 8 waits a thread in an interval */
 #define RING_DEFAULT (1u << 19) /* 2,200 last records of threads; the agent is woken at a quarter */
-#define TABLE_DEFAULT 16384 /* in-flight requests, connections, threads where there is no task storage */
+#define TABLE_DEFAULT \
+	16384 /* in-flight requests, connections, threads where there is no task storage */
 #define MEMORY_DEFAULT (32u << 20)
-#define INITIAL_PID_NS 0xEFFFFFFCu /* inode number of the initial PID namespace (include/linux/proc_ns.h) */
+#define INITIAL_PID_NS \
+	0xEFFFFFFCu /* inode number of the initial PID namespace (include/linux/proc_ns.h) */
 #define PROC_TEXT_MAX (1u << 16)
 
 struct source_probe {
@@ -100,7 +103,8 @@ static void explain(const struct source_probe *p, int err, struct buf *error)
 {
 	if (error->len)
 		buf_adds(error, "; ");
-	buf_printf(error, "%s: %s", p->ops->name, p->status.reason[0] ? p->status.reason : strerror(-err));
+	buf_printf(error, "%s: %s", p->ops->name,
+		   p->status.reason[0] ? p->status.reason : strerror(-err));
 }
 
 static int open_all(struct sources *s, struct buf *error)
@@ -129,8 +133,9 @@ static int types_load(struct sources *s, struct buf *error)
 	s->settings.btf = kernel_btf_load_without(getenv("MBTRACE_TEST_WITHOUT"));
 	if (s->settings.btf)
 		return 0;
-	buf_adds(error, "this kernel has no BTF (/sys/kernel/btf/vmlinux): mbtrace needs CONFIG_DEBUG_INFO_BTF=y, which "
-			"the kernels of Debian 11, Ubuntu 20.10, RHEL 8.2 and all later ones have");
+	buf_adds(error,
+		 "this kernel has no BTF (/sys/kernel/btf/vmlinux): mbtrace needs CONFIG_DEBUG_INFO_BTF=y, which "
+		 "the kernels of Debian 11, Ubuntu 20.10, RHEL 8.2 and all later ones have");
 	return -ENOENT;
 }
 
@@ -141,7 +146,8 @@ static void types_free(struct sources *s)
 	malloc_trim(0);
 }
 
-int sources_open(const struct sources_options *options, struct sources **ret_sources, struct buf *ret_error)
+int sources_open(const struct sources_options *options, struct sources **ret_sources,
+		 struct buf *ret_error)
 {
 	struct sources *s = calloc(1, sizeof(*s));
 	int err;
@@ -185,7 +191,8 @@ void sources_close(struct sources *s)
 void sources_describe(const struct sources *s, struct record_source ret[SOURCE_COUNT])
 {
 	for (int id = 0; id < SOURCE_COUNT; id++) {
-		ret[id] = (struct record_source){ .status = probe_state_name(PROBE_ABSENT), .reason = "not asked for" };
+		ret[id] = (struct record_source){ .status = probe_state_name(PROBE_ABSENT),
+						  .reason = "not asked for" };
 		/* The last probe that feeds it is its own; the ones before feed a part. */
 		for (size_t i = 0; i < s->n && (s->wanted & (1u << id)); i++) {
 			const struct source_probe *p = &s->probes[i];

@@ -29,7 +29,8 @@ struct sources_options {
  * 0 if at least the required probes are open; then *ret_error may still name sources that are not. -EPERM, -ENOENT (no
  * BTF)… with one line saying what is missing and what to do.
  */
-int sources_open(const struct sources_options *options, struct sources **ret_sources, struct buf *ret_error);
+int sources_open(const struct sources_options *options, struct sources **ret_sources,
+		 struct buf *ret_error);
 void sources_close(struct sources *s);
 
 /* How each source is attached, for the header. Texts are valid until sources change. */

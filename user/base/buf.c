@@ -65,7 +65,7 @@ void buf_addu(struct buf *b, uint64_t v)
 
 void buf_addf(struct buf *b, double value, int decimals)
 {
-	static const uint64_t scale[] = { 1,	   10,	    100,      1000,	 10000,
+	static const uint64_t scale[] = { 1,	  10,	   100,	     1000,	10000,
 					  100000, 1000000, 10000000, 100000000, 1000000000 };
 	double magnitude = value < 0 ? -value : value;
 	uint64_t scaled, fraction;

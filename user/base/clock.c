@@ -40,8 +40,9 @@ char *clock_format(uint64_t realtime_ns, char *text)
 	struct tm tm;
 
 	gmtime_r(&seconds, &tm);
-	snprintf(text, CLOCK_TEXT_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (tm.tm_year + 1900u) % 10000,
-		 (tm.tm_mon + 1u) % 100, (unsigned int)tm.tm_mday % 100, (unsigned int)tm.tm_hour % 100,
+	snprintf(text, CLOCK_TEXT_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
+		 (tm.tm_year + 1900u) % 10000, (tm.tm_mon + 1u) % 100,
+		 (unsigned int)tm.tm_mday % 100, (unsigned int)tm.tm_hour % 100,
 		 (unsigned int)tm.tm_min % 100, (unsigned int)tm.tm_sec % 100, ms);
 	return text;
 }

@@ -31,7 +31,8 @@ int log_level_parse(const char *name, enum log_level *ret_level)
 	return -EINVAL;
 }
 
-void log_write(const struct log *log, enum log_level level, const char *component, const char *fmt, ...)
+void log_write(const struct log *log, enum log_level level, const char *component, const char *fmt,
+	       ...)
 {
 	cleanup_buf struct buf line = BUF_INIT, message = BUF_INIT;
 	va_list ap;

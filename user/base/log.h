@@ -26,8 +26,8 @@ struct log {
 const char *log_level_name(enum log_level level);
 int log_level_parse(const char *name, enum log_level *ret_level);
 
-void log_write(const struct log *log, enum log_level level, const char *component, const char *fmt, ...)
-	PRINTF_LIKE(4, 5);
+void log_write(const struct log *log, enum log_level level, const char *component, const char *fmt,
+	       ...) PRINTF_LIKE(4, 5);
 
 #define log_debug(log, component, ...) log_write(log, LOG_DEBUG, component, __VA_ARGS__)
 #define log_info(log, component, ...) log_write(log, LOG_INFO, component, __VA_ARGS__)

@@ -20,18 +20,18 @@
 #define CLAMP(v, lo, hi) ((v) < (lo) ? (lo) : (v) > (hi) ? (hi) : (v))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
-#define TAKE_PTR(p)                     \
-	({                              \
+#define TAKE_PTR(p)                         \
+	({                                  \
 		__typeof__(p) taken_ = (p); \
-		(p) = NULL;             \
-		taken_;                 \
+		(p) = NULL;                 \
+		taken_;                     \
 	})
 
-#define TAKE_FD(fd)            \
-	({                     \
+#define TAKE_FD(fd)                \
+	({                         \
 		int taken_ = (fd); \
-		(fd) = -1;     \
-		taken_;        \
+		(fd) = -1;         \
+		taken_;            \
 	})
 
 /* Defines cleanup_TYPEp(), which calls `fn` on a pointer variable that goes out of scope. */

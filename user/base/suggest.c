@@ -21,7 +21,8 @@ size_t suggest_distance(const char *a, const char *b)
 
 		row[0] = i;
 		for (size_t j = 1; j <= lb; j++) {
-			int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
+			int ca = tolower((unsigned char)a[i - 1]),
+			    cb = tolower((unsigned char)b[j - 1]);
 			size_t best = previous[j - 1] + (ca != cb);
 
 			best = MIN(best, previous[j] + 1);
@@ -41,7 +42,8 @@ size_t suggest_distance(const char *a, const char *b)
 /* How far a candidate is from what was typed; SIZE_MAX when it is no likely slip. */
 static size_t score(const char *typed, const char *candidate)
 {
-	size_t distance = suggest_distance(typed, candidate), longest = MAX(strlen(typed), strlen(candidate));
+	size_t distance = suggest_distance(typed, candidate),
+	       longest = MAX(strlen(typed), strlen(candidate));
 
 	if (distance <= longest / 3 || distance == 1)
 		return distance;
@@ -51,8 +53,8 @@ static size_t score(const char *typed, const char *candidate)
 	return SIZE_MAX;
 }
 
-size_t suggest_nearest(const char *typed, const char *(*next)(const void *context, size_t i), const void *context,
-		       const char **ret_names, size_t max)
+size_t suggest_nearest(const char *typed, const char *(*next)(const void *context, size_t i),
+		       const void *context, const char **ret_names, size_t max)
 {
 	size_t scores[8], n = 0;
 	const char *name;

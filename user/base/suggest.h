@@ -12,7 +12,7 @@ size_t suggest_distance(const char *a, const char *b);
 
 /* One candidate list walked by `next(context, i)` (NULL at the end); writes up to `max` names, nearest first, that are
  * near enough to be a slip (distance at most a third of the length, or the typed text as a prefix or part). Returns how many. */
-size_t suggest_nearest(const char *typed, const char *(*next)(const void *context, size_t i), const void *context,
-		       const char **ret_names, size_t max);
+size_t suggest_nearest(const char *typed, const char *(*next)(const void *context, size_t i),
+		       const void *context, const char **ret_names, size_t max);
 
 #endif

@@ -66,8 +66,9 @@ static int parse_with_unit(const char *text, const struct unit *units, size_t n,
 int units_parse_duration(const char *text, uint64_t *ret_ns)
 {
 	static const struct unit units[] = {
-		{ "", 1e9 },  { "ns", 1 },   { "us", 1e3 },    { "\xc2\xb5s", 1e3 }, { "ms", 1e6 },
-		{ "s", 1e9 }, { "m", 60e9 }, { "min", 60e9 }, { "h", 3600e9 },	  { "d", 86400e9 },
+		{ "", 1e9 },	 { "ns", 1 },	   { "us", 1e3 }, { "\xc2\xb5s", 1e3 },
+		{ "ms", 1e6 },	 { "s", 1e9 },	   { "m", 60e9 }, { "min", 60e9 },
+		{ "h", 3600e9 }, { "d", 86400e9 },
 	};
 
 	return parse_with_unit(text, units, ARRAY_SIZE(units), ret_ns);
@@ -76,9 +77,18 @@ int units_parse_duration(const char *text, uint64_t *ret_ns)
 int units_parse_size(const char *text, uint64_t *ret_bytes)
 {
 	static const struct unit units[] = {
-		{ "", 1 },	     { "B", 1 },	  { "K", 1024 },	{ "KB", 1024 },
-		{ "KiB", 1024 },     { "M", 1048576 },	  { "MB", 1048576 },	{ "MiB", 1048576 },
-		{ "G", 1073741824 }, { "GB", 1073741824 }, { "GiB", 1073741824 }, { "T", 1099511627776. },
+		{ "", 1 },
+		{ "B", 1 },
+		{ "K", 1024 },
+		{ "KB", 1024 },
+		{ "KiB", 1024 },
+		{ "M", 1048576 },
+		{ "MB", 1048576 },
+		{ "MiB", 1048576 },
+		{ "G", 1073741824 },
+		{ "GB", 1073741824 },
+		{ "GiB", 1073741824 },
+		{ "T", 1099511627776. },
 	};
 
 	return parse_with_unit(text, units, ARRAY_SIZE(units), ret_bytes);
@@ -146,15 +156,19 @@ char *units_format_duration(uint64_t ns, char *text)
 	else if (s < 60)
 		return format_scaled(ns / 1e9, "s", text);
 	else if (s < 3600)
-		snprintf(text, UNITS_TEXT_LEN, "%um%02us", (unsigned int)(s / 60), (unsigned int)(s % 60));
+		snprintf(text, UNITS_TEXT_LEN, "%um%02us", (unsigned int)(s / 60),
+			 (unsigned int)(s % 60));
 	else if (s < 86400)
-		snprintf(text, UNITS_TEXT_LEN, "%uh%02um", (unsigned int)(s / 3600), (unsigned int)(s / 60 % 60));
+		snprintf(text, UNITS_TEXT_LEN, "%uh%02um", (unsigned int)(s / 3600),
+			 (unsigned int)(s / 60 % 60));
 	else
-		snprintf(text, UNITS_TEXT_LEN, "%ud%02uh", (unsigned int)(s / 86400), (unsigned int)(s / 3600 % 24));
+		snprintf(text, UNITS_TEXT_LEN, "%ud%02uh", (unsigned int)(s / 86400),
+			 (unsigned int)(s / 3600 % 24));
 	return text;
 }
 
-static char *format_steps(uint64_t value, double step, const char *const *suffixes, size_t n, char *text)
+static char *format_steps(uint64_t value, double step, const char *const *suffixes, size_t n,
+			  char *text)
 {
 	double scaled = value;
 	size_t i = 0;

@@ -17,7 +17,8 @@ int units_parse_duration(const char *text, uint64_t *ret_ns);
 /* "4096", "64K", "10M", "1G" (1024); "KiB", "KB" and "B" after the number are understood too. */
 int units_parse_size(const char *text, uint64_t *ret_bytes);
 int units_parse_u64(const char *text, uint64_t *ret_value);
-int units_parse_double(const char *text, double *ret_value); /* decimal point whatever the locale; -EINVAL for nan, inf */
+int units_parse_double(const char *text,
+		       double *ret_value); /* decimal point whatever the locale; -EINVAL for nan, inf */
 
 /* Three significant digits: "1.23ms", "45.6µs", "0", "12.3s", "3m05s", "2h10m", "4d03h". */
 char *units_format_duration(uint64_t ns, char *text);

@@ -9,35 +9,41 @@
 #define AT(member) offsetof(struct monitor_options, member)
 
 static const struct option options[] = {
-	{ "pid", 'p', OPTION_TEXT, "PID[,PID]", "only these processes", AT(pids), .command_line_only = true },
+	{ "pid", 'p', OPTION_TEXT, "PID[,PID]", "only these processes", AT(pids),
+	  .command_line_only = true },
 	{ "follow", 0, OPTION_FLAG, NULL, "with --pid: and the children they start", AT(follow) },
 	{ "comm", 0, OPTION_TEXT, "NAME", "only processes of this name", AT(comm) },
 	{ "cgroup", 0, OPTION_TEXT, "PATH", "only processes in this cgroup or below it", AT(cgroup) },
 	{ "duration", 'd', OPTION_DURATION, "TIME", "how long to run", AT(duration_ns), .min = 1 },
-	{ "interval", 'i', OPTION_DURATION, "TIME", "time between samples", AT(interval_ns), .fallback = "1s",
-	  .min = MONITOR_INTERVAL_MIN, .max = MONITOR_INTERVAL_MAX },
+	{ "interval", 'i', OPTION_DURATION, "TIME", "time between samples", AT(interval_ns),
+	  .fallback = "1s", .min = MONITOR_INTERVAL_MIN, .max = MONITOR_INTERVAL_MAX },
 	{ "count", 'n', OPTION_COUNT, "N", "how many samples", AT(count), .min = 1 },
-	{ "source", 0, OPTION_NAMES, "NAME[,NAME]", "sched, fault, block, tcp; default: all", AT(sources),
-	  .choices = "sched|fault|block|tcp" },
+	{ "source", 0, OPTION_NAMES, "NAME[,NAME]", "sched, fault, block, tcp; default: all",
+	  AT(sources), .choices = "sched|fault|block|tcp" },
 	{ "format", 'f', OPTION_CHOICE, "FORMAT", "table, json, csv or openmetrics", AT(format),
 	  .choices = "table|json|csv|openmetrics", .fallback = "table" },
-	{ "output", 'o', OPTION_TEXT, "FILE", "write to FILE, complete at the end; default: standard output", AT(output) },
-	{ "top", 0, OPTION_COUNT, "N", "processes to show, 0: all; default: 10 in a table, else all", AT(top) },
-	{ "sort", 0, OPTION_TEXT, "KEY", "sort processes by this member (cpu, rss_bytes, runq.p99); default: cpu_ns", AT(sort) },
+	{ "output", 'o', OPTION_TEXT, "FILE",
+	  "write to FILE, complete at the end; default: standard output", AT(output) },
+	{ "top", 0, OPTION_COUNT, "N",
+	  "processes to show, 0: all; default: 10 in a table, else all", AT(top) },
+	{ "sort", 0, OPTION_TEXT, "KEY",
+	  "sort processes by this member (cpu, rss_bytes, runq.p99); default: cpu_ns", AT(sort) },
 	{ "histograms", 0, OPTION_FLAG, NULL, "add buckets to every distribution", AT(histograms) },
 	{ "cmdline", 0, OPTION_FLAG, NULL, "show command lines (they may hold secrets)", AT(cmdline) },
 	{ "redact", 0, OPTION_FLAG, NULL, "hide names of processes and cgroups", AT(redact) },
-	{ "color", 0, OPTION_CHOICE, "WHEN", "auto, always or never", AT(color), .choices = "auto|always|never",
-	  .fallback = "auto" },
+	{ "color", 0, OPTION_CHOICE, "WHEN", "auto, always or never", AT(color),
+	  .choices = "auto|always|never", .fallback = "auto" },
 	{ "alert", 0, OPTION_LIST, "RULE", "alert when RULE holds; may be given again", AT(alerts) },
 	{ "alert-file", 0, OPTION_TEXT, "FILE", "rules from FILE, one a line", AT(alert_file) },
-	{ "on-alert", 0, OPTION_TEXT, "COMMAND", "run COMMAND when an alert fires or resolves", AT(on_alert) },
+	{ "on-alert", 0, OPTION_TEXT, "COMMAND", "run COMMAND when an alert fires or resolves",
+	  AT(on_alert) },
 	{ "alert-exit", 0, OPTION_FLAG, NULL, "exit 3 if an alert fired", AT(alert_exit) },
-	{ "max-overhead", 0, OPTION_PERCENT, "PCT", "most of all CPUs it may use itself", AT(max_overhead), .fallback = "1",
-	  .max = 100 },
-	{ "max-memory", 0, OPTION_SIZE, "SIZE", "most memory it may use itself, maps included", AT(max_memory),
-	  .fallback = "32M", .min = 1 << 20 },
-	{ "replay", 0, OPTION_TEXT, "FILE", "read samples from FILE (JSON Lines) instead of the kernel", AT(replay),
+	{ "max-overhead", 0, OPTION_PERCENT, "PCT", "most of all CPUs it may use itself",
+	  AT(max_overhead), .fallback = "1", .max = 100 },
+	{ "max-memory", 0, OPTION_SIZE, "SIZE", "most memory it may use itself, maps included",
+	  AT(max_memory), .fallback = "32M", .min = 1 << 20 },
+	{ "replay", 0, OPTION_TEXT, "FILE",
+	  "read samples from FILE (JSON Lines) instead of the kernel", AT(replay),
 	  .command_line_only = true },
 };
 
@@ -58,7 +64,8 @@ static int check_sort(const struct command_context *context, const char *key)
 		return EXIT_DONE;
 	n = suggest_nearest(key, rows_key_name, NULL, near, ARRAY_SIZE(near));
 	log_error(context->log, "monitor", "--sort: a process has no \"%s\"%s%s", key,
-		  n ? "; did you mean " : "; try cpu_pct, runq.p99, rss_bytes, read_bytes", n ? near[0] : "");
+		  n ? "; did you mean " : "; try cpu_pct, runq.p99, rss_bytes, read_bytes",
+		  n ? near[0] : "");
 	return EXIT_USAGE;
 }
 

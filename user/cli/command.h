@@ -31,11 +31,12 @@ extern const struct command monitor_command, doctor_command, help_command;
  * Reads file, environment and command line of a command into `values`; 0, or an exit code after having said what is
  * wrong. `*ret_rest` is the first operand. The values are released with options_release().
  */
-int command_options(const struct command_context *context, const struct command *command, void *values, int argc,
-		    char **argv, struct option_values *ret_values, int *ret_rest);
+int command_options(const struct command_context *context, const struct command *command,
+		    void *values, int argc, char **argv, struct option_values *ret_values,
+		    int *ret_rest);
 /* Refuses operands where a command takes none. */
-int command_no_operands(const struct command_context *context, const struct command *command, int argc, char **argv,
-			int rest);
+int command_no_operands(const struct command_context *context, const struct command *command,
+			int argc, char **argv, int rest);
 /* Prints `mbtrace help NAME`. */
 void command_help(const struct command *command);
 

@@ -18,13 +18,15 @@ struct global_options {
 #define GLOBAL(member) offsetof(struct global_options, member)
 
 static const struct option global_options[] = {
-	{ "config", 0, OPTION_TEXT, "FILE", "read options from FILE", GLOBAL(config), .command_line_only = true },
-	{ "log-level", 0, OPTION_CHOICE, "LEVEL", "debug, info, warning or error", GLOBAL(log_level),
-	  .choices = "debug|info|warning|error", .fallback = "info" },
+	{ "config", 0, OPTION_TEXT, "FILE", "read options from FILE", GLOBAL(config),
+	  .command_line_only = true },
+	{ "log-level", 0, OPTION_CHOICE, "LEVEL", "debug, info, warning or error",
+	  GLOBAL(log_level), .choices = "debug|info|warning|error", .fallback = "info" },
 	{ "log-format", 0, OPTION_CHOICE, "FORMAT", "messages as text or json", GLOBAL(log_format),
 	  .choices = "text|json", .fallback = "text" },
 	{ "quiet", 'q', OPTION_FLAG, NULL, "only errors", GLOBAL(quiet) },
-	{ "version", 'V', OPTION_FLAG, NULL, "print the version", GLOBAL(version), .command_line_only = true },
+	{ "version", 'V', OPTION_FLAG, NULL, "print the version", GLOBAL(version),
+	  .command_line_only = true },
 	{ "help", 'h', OPTION_FLAG, NULL, "print this help", GLOBAL(help), .command_line_only = true },
 };
 
@@ -75,7 +77,8 @@ void command_help(const struct command *command)
 {
 	cleanup_buf struct buf b = BUF_INIT;
 
-	buf_printf(&b, "%s: %s\n\nusage: mbtrace %s%s\n", command->name, command->summary, command->name, command->usage);
+	buf_printf(&b, "%s: %s\n\nusage: mbtrace %s%s\n", command->name, command->summary,
+		   command->name, command->usage);
 	if (command->n_options)
 		buf_adds(&b, "\n");
 	options_help(command->options, command->n_options, &b);
@@ -84,17 +87,19 @@ void command_help(const struct command *command)
 	print(&b);
 }
 
-int command_options(const struct command_context *context, const struct command *command, void *values, int argc,
-		    char **argv, struct option_values *ret_values, int *ret_rest)
+int command_options(const struct command_context *context, const struct command *command,
+		    void *values, int argc, char **argv, struct option_values *ret_values,
+		    int *ret_rest)
 {
 	cleanup_buf struct buf error = BUF_INIT;
 	struct option_values *v = ret_values;
 	const char *file = context->config_file ? context->config_file : CONFIG_FILE;
 	int err;
 
-	*v = (struct option_values){
-		.command = command->name, .table = command->options, .n = command->n_options, .values = values
-	};
+	*v = (struct option_values){ .command = command->name,
+				     .table = command->options,
+				     .n = command->n_options,
+				     .values = values };
 	options_defaults(v);
 	err = options_file(v, file, context->config_file != NULL, &error);
 	if (!err)
@@ -108,13 +113,13 @@ int command_options(const struct command_context *context, const struct command 
 	return EXIT_USAGE;
 }
 
-int command_no_operands(const struct command_context *context, const struct command *command, int argc, char **argv,
-			int rest)
+int command_no_operands(const struct command_context *context, const struct command *command,
+			int argc, char **argv, int rest)
 {
 	if (rest >= argc)
 		return EXIT_DONE;
-	log_error(context->log, command->name, "\"%s\" is not an option, and %s takes nothing else", argv[rest],
-		  command->name);
+	log_error(context->log, command->name, "\"%s\" is not an option, and %s takes nothing else",
+		  argv[rest], command->name);
 	return EXIT_USAGE;
 }
 
@@ -151,7 +156,8 @@ static int command_index(int argc, char **argv)
 		if (strcmp(argv[i], "--") == 0)
 			return i + 1;
 		for (size_t k = 0; k < ARRAY_SIZE(global_options); k++)
-			if (argv[i][1] == '-' && global_options[k].value && strcmp(global_options[k].name, name) == 0)
+			if (argv[i][1] == '-' && global_options[k].value &&
+			    strcmp(global_options[k].name, name) == 0)
 				i++;
 	}
 	return MIN(i, argc);
@@ -166,14 +172,16 @@ static bool asks_for_help(int argc, char **argv)
 }
 
 /* Reads the options before the command; 0 or an exit code. */
-static int read_globals(struct global_options *globals, struct option_values *v, struct log *log, int argc, char **argv)
+static int read_globals(struct global_options *globals, struct option_values *v, struct log *log,
+			int argc, char **argv)
 {
 	cleanup_buf struct buf error = BUF_INIT;
 	int rest, err;
 
-	*v = (struct option_values){
-		.command = "global", .table = global_options, .n = ARRAY_SIZE(global_options), .values = globals
-	};
+	*v = (struct option_values){ .command = "global",
+				     .table = global_options,
+				     .n = ARRAY_SIZE(global_options),
+				     .values = globals };
 	options_defaults(v);
 	err = options_environment(v, &error);
 	if (!err)

@@ -105,7 +105,8 @@ static int set_number(const struct option *o, void *at, const char *text, struct
 		return -EINVAL;
 	}
 	if (value < o->min || (o->max && value > o->max)) {
-		buf_printf(error, "--%s: %s is %s ", o->name, text, value < o->min ? "less than" : "more than");
+		buf_printf(error, "--%s: %s is %s ", o->name, text,
+			   value < o->min ? "less than" : "more than");
 		write_bound(error, o, value < o->min ? o->min : o->max);
 		return -EINVAL;
 	}
@@ -118,7 +119,9 @@ static int set_number(const struct option *o, void *at, const char *text, struct
 
 static int set_flag(const struct option *o, bool *at, const char *text, struct buf *error)
 {
-	static const char *const yes[] = { "", "yes", "true", "on", "1" }, *const no[] = { "no", "false", "off", "0" };
+	static const char *const yes[] = { "", "yes", "true", "on", "1" }, *const no[] = {
+		"no", "false", "off", "0"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
 		if (strcmp(text, yes[i]) == 0)
@@ -187,7 +190,8 @@ static const char *next_name(const void *context, size_t i)
 }
 
 /* Adds "; did you mean --x?" where a name is near. */
-static void suggest(const struct option_values *v, const char *typed, const char *dashes, struct buf *error)
+static void suggest(const struct option_values *v, const char *typed, const char *dashes,
+		    struct buf *error)
 {
 	struct table t = { v->table, v->n };
 	const char *near[1];
@@ -315,7 +319,8 @@ int options_environment(struct option_values *v, struct buf *error)
 			continue;
 		buf_printf(&name, "MBTRACE_%s_%s", v->command, v->table[i].name);
 		for (size_t k = 0; k < name.len; k++)
-			name.data[k] = name.data[k] == '-' ? '_' : toupper((unsigned char)name.data[k]);
+			name.data[k] = name.data[k] == '-' ? '_' :
+							     toupper((unsigned char)name.data[k]);
 		text = getenv(buf_str(&name));
 		if (text && set(v, &v->table[i], text, error)) {
 			buf_printf(error, " (in the environment, %s)", buf_str(&name));
@@ -373,7 +378,8 @@ static int refuse(const struct option_values *v, char **argv, int c, struct buf 
 	} else if (o && o->kind == OPTION_FLAG) {
 		buf_printf(error, "--%s takes no value", o->name);
 	} else if (optopt && optopt < LONG_CODE(0)) {
-		buf_printf(error, "unknown option \"-%c\"; `mbtrace help %s` lists them", optopt, v->command);
+		buf_printf(error, "unknown option \"-%c\"; `mbtrace help %s` lists them", optopt,
+			   v->command);
 	} else {
 		cleanup_buf struct buf name = BUF_INIT;
 
@@ -384,7 +390,8 @@ static int refuse(const struct option_values *v, char **argv, int c, struct buf 
 	return -EINVAL;
 }
 
-int options_command_line(struct option_values *v, int argc, char **argv, int *ret_rest, struct buf *error)
+int options_command_line(struct option_values *v, int argc, char **argv, int *ret_rest,
+			 struct buf *error)
 {
 	struct getopt_option longs[OPTIONS_MAX + 1];
 	char letters[3 * OPTIONS_MAX + 2];
@@ -418,7 +425,8 @@ void options_help(const struct option *table, size_t n, struct buf *out)
 		else
 			used = snprintf(left, sizeof(left), "      --%s", o->name);
 		if (o->value)
-			snprintf(left + used, sizeof(left) - used, "%s%s", o->value[0] == '[' ? "" : " ", o->value);
+			snprintf(left + used, sizeof(left) - used, "%s%s",
+				 o->value[0] == '[' ? "" : " ", o->value);
 		if (strlen(left) < 30)
 			buf_printf(out, "%-30s %s", left, o->help);
 		else

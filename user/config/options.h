@@ -75,7 +75,8 @@ int options_environment(struct option_values *v, struct buf *error);
  * Reads argv[1..argc) (argv[0] is the command's name). *ret_rest is the index of the first operand; argv may be permuted,
  * operands last, "--" ends options.
  */
-int options_command_line(struct option_values *v, int argc, char **argv, int *ret_rest, struct buf *error);
+int options_command_line(struct option_values *v, int argc, char **argv, int *ret_rest,
+			 struct buf *error);
 /* One line or two an option, aligned. */
 void options_help(const struct option *table, size_t n, struct buf *out);
 /* Whether `name` is one of "a|b|c". */

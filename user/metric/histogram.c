@@ -102,7 +102,8 @@ int dist_add(struct dist *d, uint64_t value)
 	return err;
 }
 
-int dist_summarize(struct dist *d, uint64_t count, uint64_t sum, uint64_t min, uint64_t max, const uint64_t *quantiles)
+int dist_summarize(struct dist *d, uint64_t count, uint64_t sum, uint64_t min, uint64_t max,
+		   const uint64_t *quantiles)
 {
 	if (!d->quantiles)
 		d->quantiles = malloc(DIST_QUANTILES * sizeof(*d->quantiles));
@@ -145,7 +146,8 @@ int dist_merge(struct dist *d, const struct dist *from)
 	if (err)
 		return err;
 	if (!d->count && from->summarized)
-		return dist_summarize(d, from->count, from->sum, from->min, from->max, from->quantiles);
+		return dist_summarize(d, from->count, from->sum, from->min, from->max,
+				      from->quantiles);
 	d->summarized = false;
 	widen(d, from->count, from->sum, from->min, from->max);
 	return 0;
@@ -193,5 +195,6 @@ uint64_t dist_percentile(const struct dist *d, double q)
 
 size_t dist_bytes(const struct dist *d)
 {
-	return d->cap_bins * sizeof(*d->bins) + (d->quantiles ? DIST_QUANTILES * sizeof(*d->quantiles) : 0);
+	return d->cap_bins * sizeof(*d->bins) +
+	       (d->quantiles ? DIST_QUANTILES * sizeof(*d->quantiles) : 0);
 }

@@ -57,7 +57,8 @@ void dist_set_exact(struct dist *d, uint64_t sum, uint64_t min, uint64_t max);
  * Makes it what a file says: these figures, with the bins that were added before (or none). `quantiles` has DIST_QUANTILES
  * values, DIST_UNKNOWN among them allowed. 0 or -ENOMEM.
  */
-int dist_summarize(struct dist *d, uint64_t count, uint64_t sum, uint64_t min, uint64_t max, const uint64_t *quantiles);
+int dist_summarize(struct dist *d, uint64_t count, uint64_t sum, uint64_t min, uint64_t max,
+		   const uint64_t *quantiles);
 /*
  * The value below which the share q (0..1) of all values lies; 0 when empty. DIST_UNKNOWN where only a summary without that
  * percentile is left.

@@ -12,7 +12,8 @@
 #define RECORD_SCHEMA 1 /* goes up only when a reader of the old one would be wrong */
 
 struct record_source {
-	const char *status, *mode, *reason; /* attached, degraded, absent; NULL where there is nothing to say */
+	const char *status, *mode,
+		*reason; /* attached, degraded, absent; NULL where there is nothing to say */
 };
 
 struct record_header {

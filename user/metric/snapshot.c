@@ -116,7 +116,8 @@ struct device_metrics *snapshot_add_device(struct snapshot *s)
 
 struct interface_metrics *snapshot_add_interface(struct snapshot *s)
 {
-	return add_row(SCOPE_INTERFACE, (void **)&s->interfaces, &s->n_interfaces, &s->cap_interfaces);
+	return add_row(SCOPE_INTERFACE, (void **)&s->interfaces, &s->n_interfaces,
+		       &s->cap_interfaces);
 }
 
 /* FNV-1a: texts here are short and not hostile enough to matter, since a collision only costs a copy. */
@@ -196,12 +197,14 @@ static uint64_t process_index_key(const struct process_metrics *p)
 }
 
 /* The row of `whole` for the same process, made when it is new; NULL without memory. */
-static struct process_metrics *matching_process(struct snapshot *whole, const struct process_metrics *from)
+static struct process_metrics *matching_process(struct snapshot *whole,
+						const struct process_metrics *from)
 {
 	uint64_t key = process_index_key(from);
 	size_t at = (size_t)map_get(&whole->process_index, key);
 
-	if (at && whole->processes[at - 1].pid == from->pid && whole->processes[at - 1].start_ns == from->start_ns)
+	if (at && whole->processes[at - 1].pid == from->pid &&
+	    whole->processes[at - 1].start_ns == from->start_ns)
 		return &whole->processes[at - 1];
 	if (map_put(&whole->process_index, key, (void *)(whole->n_processes + 1)))
 		return NULL;
@@ -305,7 +308,8 @@ void trust_judge(struct trust_metrics *t)
 
 size_t snapshot_bytes(const struct snapshot *s)
 {
-	size_t bytes = sizeof(*s) + s->cap_devices * sizeof(*s->devices) + s->cap_interfaces * sizeof(*s->interfaces) +
+	size_t bytes = sizeof(*s) + s->cap_devices * sizeof(*s->devices) +
+		       s->cap_interfaces * sizeof(*s->interfaces) +
 		       s->cap_processes * sizeof(*s->processes);
 
 	for (size_t i = 0; i < s->cap_processes; i++)

@@ -50,7 +50,8 @@ struct interface_metrics {
 };
 
 struct system_metrics {
-	double cpu_util_pct, cpu_user_pct, cpu_system_pct, cpu_iowait_pct, cpu_steal_pct; /* 100: all CPUs */
+	double cpu_util_pct, cpu_user_pct, cpu_system_pct, cpu_iowait_pct,
+		cpu_steal_pct; /* 100: all CPUs */
 	uint64_t switches, migrations;
 	struct dist runq, oncpu;
 	uint64_t memory_total_bytes, memory_available_bytes, swap_used_bytes;
@@ -59,7 +60,8 @@ struct system_metrics {
 	uint64_t fault_user, fault_kernel, fault_minor, fault_major;
 	struct dist fault_latency;
 	struct block_metrics block;
-	uint64_t tcp_opened, tcp_accepted, tcp_closed, tcp_failed, tcp_tx_bytes, tcp_rx_bytes, tcp_retransmits;
+	uint64_t tcp_opened, tcp_accepted, tcp_closed, tcp_failed, tcp_tx_bytes, tcp_rx_bytes,
+		tcp_retransmits;
 	uint64_t tcp_resets_sent, tcp_resets_received, tcp_established;
 	struct dist tcp_rtt, tcp_connect;
 };

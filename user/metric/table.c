@@ -12,6 +12,7 @@
  * COUNT adds over time, GAUGE keeps the last, SHARE is averaged, DIST merges, KEY names a row.
  * Everything that walks the table gets merging, nulls and units from it; no member is handled by name anywhere.
  */
+/* clang-format off */
 #define ROW(scope_, type_, merge_, unit_, struct_, name_, field_, om_, help_, ...)                                \
 	{                                                                                                           \
 		.name = (name_), .scope = (scope_), .type = (type_), .merge = (merge_), .unit = (unit_),            \
@@ -224,6 +225,7 @@ const struct metric metrics[] = {
 	SELF(MERGE_LAST, UNIT_BYTES, "map_bytes", map_bytes, "self_maps", "memory of its BPF maps", NULLABLE),
 };
 
+/* clang-format on */
 const size_t metric_count = ARRAY_SIZE(metrics);
 
 const struct metric_scope_info metric_scopes[SCOPE_COUNT] = {
@@ -239,10 +241,10 @@ static const struct {
 	const char *name, *brief;
 	double q;
 } parts[] = {
-	[PART_COUNT] = { "count", "count", 0 },	   [PART_SUM] = { "sum_ns", "sum", 0 },
-	[PART_MIN] = { "min_ns", "min", 0 },	   [PART_MAX] = { "max_ns", "max", 0 },
-	[PART_P50] = { "p50_ns", "p50", 0.5 },	   [PART_P90] = { "p90_ns", "p90", 0.9 },
-	[PART_P99] = { "p99_ns", "p99", 0.99 },	   [PART_P999] = { "p999_ns", "p999", 0.999 },
+	[PART_COUNT] = { "count", "count", 0 }, [PART_SUM] = { "sum_ns", "sum", 0 },
+	[PART_MIN] = { "min_ns", "min", 0 },	[PART_MAX] = { "max_ns", "max", 0 },
+	[PART_P50] = { "p50_ns", "p50", 0.5 },	[PART_P90] = { "p90_ns", "p90", 0.9 },
+	[PART_P99] = { "p99_ns", "p99", 0.99 }, [PART_P999] = { "p999_ns", "p999", 0.999 },
 };
 
 const char *dist_part_name(enum dist_part part)
@@ -424,7 +426,8 @@ static bool is_number(const struct metric *m)
 }
 
 /* Matches `rest` against the members of one scope. */
-static const struct metric *find_in_scope(enum metric_scope scope, const char *rest, size_t len, enum dist_part *ret_part)
+static const struct metric *find_in_scope(enum metric_scope scope, const char *rest, size_t len,
+					  enum dist_part *ret_part)
 {
 	for (size_t i = 0; i < metric_count; i++) {
 		const struct metric *m = &metrics[i];
@@ -438,7 +441,8 @@ static const struct metric *find_in_scope(enum metric_scope scope, const char *r
 				return m;
 			continue;
 		}
-		if (len <= name_len + 1 || memcmp(rest, m->name, name_len) != 0 || rest[name_len] != '.')
+		if (len <= name_len + 1 || memcmp(rest, m->name, name_len) != 0 ||
+		    rest[name_len] != '.')
 			continue;
 		for (int part = 0; part < PART_NONE; part++) {
 			const char *text = rest + name_len + 1;
@@ -456,7 +460,8 @@ const struct metric *metric_find(const char *path, size_t len, enum dist_part *r
 {
 	for (int scope = 0; scope < SCOPE_COUNT; scope++) {
 		/* "process." and "processes." mean the same. */
-		const char *prefixes[] = { metric_scopes[scope].prefix, scope == SCOPE_PROCESS ? "processes" : NULL };
+		const char *prefixes[] = { metric_scopes[scope].prefix,
+					   scope == SCOPE_PROCESS ? "processes" : NULL };
 
 		for (size_t i = 0; i < ARRAY_SIZE(prefixes) && prefixes[i]; i++) {
 			size_t n = strlen(prefixes[i]);
@@ -485,7 +490,8 @@ bool metric_path(size_t i, char *text, size_t size)
 			continue;
 		}
 		snprintf(text, size, "%s.%s%s%s", metric_scopes[m->scope].prefix, m->name,
-			 m->type == METRIC_DIST ? "." : "", m->type == METRIC_DIST ? parts[i].brief : "");
+			 m->type == METRIC_DIST ? "." : "",
+			 m->type == METRIC_DIST ? parts[i].brief : "");
 		return true;
 	}
 	return false;

@@ -72,7 +72,17 @@ struct metric_scope_info {
 extern const struct metric_scope_info metric_scopes[SCOPE_COUNT];
 
 /* The parts of a distribution, in the order of output. */
-enum dist_part { PART_COUNT, PART_SUM, PART_MIN, PART_MAX, PART_P50, PART_P90, PART_P99, PART_P999, PART_NONE };
+enum dist_part {
+	PART_COUNT,
+	PART_SUM,
+	PART_MIN,
+	PART_MAX,
+	PART_P50,
+	PART_P90,
+	PART_P99,
+	PART_P999,
+	PART_NONE
+};
 
 /* "count", "sum_ns", "min_ns", … and without the unit: "sum", "p99". */
 const char *dist_part_name(enum dist_part part);

@@ -195,7 +195,8 @@ void object_explain(int err, struct probe_status *status)
 		why = "this kernel lacks a type or hook it needs; `mbtrace doctor` says which";
 		break;
 	default:
-		snprintf(status->reason, sizeof(status->reason), "cannot be loaded: %s", strerror(-err));
+		snprintf(status->reason, sizeof(status->reason), "cannot be loaded: %s",
+			 strerror(-err));
 		return;
 	}
 	snprintf(status->reason, sizeof(status->reason), "%s", why);
@@ -233,7 +234,8 @@ uint64_t object_run_ns(const struct bpf_object *object)
 		struct bpf_prog_info info = { 0 };
 		uint32_t size = sizeof(info);
 
-		if (bpf_program__fd(program) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		if (bpf_program__fd(program) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
 			total += info.run_time_ns;
 	}
 	return total;

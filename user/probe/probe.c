@@ -4,12 +4,7 @@
 #include "probe/all.h"
 
 const struct probe_ops *const probes[] = {
-	&sched_probe,
-	&fault_probe,
-	&block_probe,
-	&tcp_probe,
-	&system_probe,
-	NULL,
+	&sched_probe, &fault_probe, &block_probe, &tcp_probe, &system_probe, NULL,
 };
 
 const char *probe_state_name(enum probe_state state)

@@ -58,7 +58,8 @@ struct probe_ops {
 	/* Whether this kernel and these privileges would let it work, without loading anything: for doctor. */
 	void (*supported)(struct probe_status *ret_status);
 	/* 0 with a probe, or -errno with a reason in status. */
-	int (*open)(const struct probe_settings *settings, struct probe **ret_probe, struct probe_status *ret_status);
+	int (*open)(const struct probe_settings *settings, struct probe **ret_probe,
+		    struct probe_status *ret_status);
 	int (*read)(struct probe *probe, struct snapshot *snapshot);
 	int (*ring_fd)(const struct probe *probe); /* NULL or -1: none */
 	int (*drain)(struct probe *probe);

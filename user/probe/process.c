@@ -39,7 +39,8 @@ struct process_table *process_table_new(void)
 		return NULL;
 	}
 	for (size_t i = 0; i < metric_count; i++)
-		if (metrics[i].scope == SCOPE_PROCESS && metrics[i].type == METRIC_DIST && t->n_dists < PROCESS_DISTS)
+		if (metrics[i].scope == SCOPE_PROCESS && metrics[i].type == METRIC_DIST &&
+		    t->n_dists < PROCESS_DISTS)
 			t->dists[t->n_dists++] = metrics[i].offset;
 	return t;
 }
@@ -165,12 +166,15 @@ static const struct {
 	const char *member;
 	enum source_id source;
 } member_sources[] = {
-	{ "runq", SOURCE_SCHED },	  { "iowait_ns", SOURCE_SCHED },   { "blocked_ns", SOURCE_SCHED },
-	{ "sleep_ns", SOURCE_SCHED },	  { "residual_ns", SOURCE_SCHED }, { "minflt", SOURCE_FAULT },
-	{ "majflt", SOURCE_FAULT },	  { "reads", SOURCE_BLOCK },	   { "writes", SOURCE_BLOCK },
-	{ "io_latency", SOURCE_BLOCK },	  { "tx_bytes", SOURCE_TCP },	   { "rx_bytes", SOURCE_TCP },
-	{ "retransmits", SOURCE_TCP },	  { "opened", SOURCE_TCP },	   { "accepted", SOURCE_TCP },
-	{ "closed", SOURCE_TCP },	  { "failed", SOURCE_TCP },	   { "fault_latency", SOURCE_FAULT },
+	{ "runq", SOURCE_SCHED },	 { "iowait_ns", SOURCE_SCHED },
+	{ "blocked_ns", SOURCE_SCHED },	 { "sleep_ns", SOURCE_SCHED },
+	{ "residual_ns", SOURCE_SCHED }, { "minflt", SOURCE_FAULT },
+	{ "majflt", SOURCE_FAULT },	 { "reads", SOURCE_BLOCK },
+	{ "writes", SOURCE_BLOCK },	 { "io_latency", SOURCE_BLOCK },
+	{ "tx_bytes", SOURCE_TCP },	 { "rx_bytes", SOURCE_TCP },
+	{ "retransmits", SOURCE_TCP },	 { "opened", SOURCE_TCP },
+	{ "accepted", SOURCE_TCP },	 { "closed", SOURCE_TCP },
+	{ "failed", SOURCE_TCP },	 { "fault_latency", SOURCE_FAULT },
 };
 
 /* Whether the member is measured with the sources that are attached. */
@@ -183,7 +187,8 @@ static bool is_measured(const struct metric *m, uint32_t sources)
 }
 
 /* Copies the measured members of `now` into a fresh row; 0 or -ENOMEM. */
-static int copy_members(struct process_metrics *row, const struct process_metrics *now, const bool *measured)
+static int copy_members(struct process_metrics *row, const struct process_metrics *now,
+			const bool *measured)
 {
 	for (size_t i = 0; i < metric_count; i++) {
 		const struct metric *m = &metrics[i];
@@ -202,8 +207,9 @@ static int copy_members(struct process_metrics *row, const struct process_metric
 static const char *state_name(const struct process *p)
 {
 	static const char *const names[] = {
-		[SCHED_RUNNING] = "running", [SCHED_WAITING] = "waiting", [SCHED_SLEEPING] = "sleeping",
-		[SCHED_BLOCKED] = "blocked", [SCHED_IOWAIT] = "iowait",	  [SCHED_DEAD] = "exited",
+		[SCHED_RUNNING] = "running",   [SCHED_WAITING] = "waiting",
+		[SCHED_SLEEPING] = "sleeping", [SCHED_BLOCKED] = "blocked",
+		[SCHED_IOWAIT] = "iowait",     [SCHED_DEAD] = "exited",
 	};
 
 	return p->ended ? "exited" : names[p->state];
@@ -229,8 +235,8 @@ static bool is_wanted(const struct process *p, const struct process_view *view, 
 	return !view->cgroup || (cgroup && is_below(cgroup, view->cgroup));
 }
 
-static int add_row(struct process_table *t, struct process *p, const struct process_view *view, const char *cgroup,
-		   struct snapshot *s)
+static int add_row(struct process_table *t, struct process *p, const struct process_view *view,
+		   const char *cgroup, struct snapshot *s)
 {
 	struct process_metrics *row = snapshot_add_process(s);
 
@@ -251,7 +257,8 @@ static int add_row(struct process_table *t, struct process *p, const struct proc
 }
 
 /* Writes the row of a process that has one in this interval; 0 or -ENOMEM. */
-static int flush_process(struct process_table *t, struct process *p, const struct process_view *view, struct snapshot *s)
+static int flush_process(struct process_table *t, struct process *p,
+			 const struct process_view *view, struct snapshot *s)
 {
 	const char *cgroup;
 
@@ -289,7 +296,8 @@ int process_table_flush(struct process_table *t, const struct process_view *view
 	int err = 0;
 
 	for (size_t i = 0; i < metric_count; i++)
-		t->measured[i] = metrics[i].scope == SCOPE_PROCESS && is_measured(&metrics[i], view->sources);
+		t->measured[i] = metrics[i].scope == SCOPE_PROCESS &&
+				 is_measured(&metrics[i], view->sources);
 	for (size_t i = 0; (p = map_next(&t->by_key, &i));) {
 		err = flush_process(t, p, view, s) ?: err;
 		ended |= p->ended;
@@ -314,5 +322,6 @@ void process_table_restart(struct process_table *t)
 
 size_t process_table_bytes(const struct process_table *t)
 {
-	return map_bytes(&t->by_key) + t->by_key.count * sizeof(struct process) + cgroups_bytes(t->cgroups);
+	return map_bytes(&t->by_key) + t->by_key.count * sizeof(struct process) +
+	       cgroups_bytes(t->cgroups);
 }

@@ -22,9 +22,11 @@
  * Totals only grow: a running thread's CPU time is partly estimated, and where a later record is behind, the
  * larger one is kept until it is overtaken. So the sums over a run are exact whatever the interval.
  */
-#define PASS_BUFFER 65536 /* bytes a read of the iterator; the kernel gives at most 32 KiB at once */
+#define PASS_BUFFER \
+	65536 /* bytes a read of the iterator; the kernel gives at most 32 KiB at once */
 #define CLOCK_TRIES 100 /* milliseconds to wait for being switched in once */
-#define UNSEEN_PASSES 3 /* passes without a word after which a thread is gone and its last record was lost */
+#define UNSEEN_PASSES \
+	3 /* passes without a word after which a thread is gone and its last record was lost */
 
 /* A thread's totals at its last record. */
 struct thread {
@@ -76,11 +78,14 @@ static uint64_t grow(uint64_t *total, uint64_t value)
 static bool add_growth(struct thread *t, const struct task_record *r, struct process_metrics *m)
 {
 	uint64_t cpu = grow(&t->cpu_ns, r->cpu_ns), runq = grow(&t->runq_ns, r->runq_ns);
-	uint64_t sleep = grow(&t->sleep_ns, r->sleep_ns), blocked = grow(&t->blocked_ns, r->blocked_ns);
+	uint64_t sleep = grow(&t->sleep_ns, r->sleep_ns),
+		 blocked = grow(&t->blocked_ns, r->blocked_ns);
 	uint64_t iowait = grow(&t->iowait_ns, r->iowait_ns), wall = grow(&t->now, r->now);
-	uint64_t voluntary = grow(&t->voluntary, r->voluntary), involuntary = grow(&t->involuntary, r->involuntary);
+	uint64_t voluntary = grow(&t->voluntary, r->voluntary),
+		 involuntary = grow(&t->involuntary, r->involuntary);
 	uint64_t minflt = grow(&t->minflt, r->minflt), majflt = grow(&t->majflt, r->majflt);
-	uint64_t read = grow(&t->read_bytes, r->read_bytes), written = grow(&t->write_bytes, r->write_bytes);
+	uint64_t read = grow(&t->read_bytes, r->read_bytes),
+		 written = grow(&t->write_bytes, r->write_bytes);
 
 	m->cpu_ns += cpu;
 	m->runq_ns += runq;
@@ -96,7 +101,8 @@ static bool add_growth(struct thread *t, const struct task_record *r, struct pro
 	m->majflt += majflt;
 	m->read_bytes += read;
 	m->write_bytes += written;
-	return cpu || runq || blocked || iowait || voluntary || involuntary || minflt || majflt || read || written;
+	return cpu || runq || blocked || iowait || voluntary || involuntary || minflt || majflt ||
+	       read || written;
 }
 
 /* Adds the waits that a record has beyond the one before. */
@@ -147,8 +153,10 @@ static struct thread *thread_of(struct probe *p, const struct task_record *r, ui
 /* The order in which a process's threads tell what it is doing: the busiest wins. */
 static bool tells_more(unsigned char state, unsigned char than)
 {
-	static const unsigned char rank[] = { [SCHED_RUNNING] = 5, [SCHED_WAITING] = 4, [SCHED_IOWAIT] = 3,
-					      [SCHED_BLOCKED] = 2, [SCHED_SLEEPING] = 1, [SCHED_DEAD] = 0 };
+	static const unsigned char rank[] = {
+		[SCHED_RUNNING] = 5, [SCHED_WAITING] = 4,  [SCHED_IOWAIT] = 3,
+		[SCHED_BLOCKED] = 2, [SCHED_SLEEPING] = 1, [SCHED_DEAD] = 0
+	};
 
 	return rank[state] > rank[than];
 }
@@ -276,7 +284,8 @@ static void add_bins(struct dist *d, const struct probe *p, size_t bins_offset, 
 		uint64_t count = 0;
 
 		for (unsigned int cpu = 0; cpu < p->n_cpus; cpu++) {
-			const uint64_t *now = (const uint64_t *)((const char *)&p->cpus[cpu] + bins_offset);
+			const uint64_t *now =
+				(const uint64_t *)((const char *)&p->cpus[cpu] + bins_offset);
 			uint64_t *before = (uint64_t *)((char *)&p->before[cpu] + bins_offset);
 			uint64_t value = __atomic_load_n(&now[bin], __ATOMIC_RELAXED);
 
@@ -304,8 +313,8 @@ static uint64_t add_counter(const struct probe *p, size_t offset)
 
 	for (unsigned int cpu = 0; cpu < p->n_cpus; cpu++) {
 		uint64_t *before = (uint64_t *)((char *)&p->before[cpu] + offset);
-		uint64_t value = __atomic_load_n((const uint64_t *)((const char *)&p->cpus[cpu] + offset),
-						 __ATOMIC_RELAXED);
+		uint64_t value = __atomic_load_n(
+			(const uint64_t *)((const char *)&p->cpus[cpu] + offset), __ATOMIC_RELAXED);
 
 		growth += value - *before;
 		*before = value;
@@ -322,8 +331,10 @@ static void read_cpus(struct probe *p, struct snapshot *s)
 	if (p->follow) {
 		/* The system's number of switches is the kernel's own (/proc/stat): it counts hidden ones too. */
 		trust->events += COUNTER(p, switches);
-		add_bins(&s->system.runq, p, offsetof(struct sched_cpu, runq), offsetof(struct sched_cpu, runq_sum));
-		add_bins(&s->system.oncpu, p, offsetof(struct sched_cpu, oncpu), offsetof(struct sched_cpu, oncpu_sum));
+		add_bins(&s->system.runq, p, offsetof(struct sched_cpu, runq),
+			 offsetof(struct sched_cpu, runq_sum));
+		add_bins(&s->system.oncpu, p, offsetof(struct sched_cpu, oncpu),
+			 offsetof(struct sched_cpu, oncpu_sum));
 	}
 	trust->map_full += COUNTER(p, storage_failed) + COUNTER(p, slots_empty);
 	trust->lost += COUNTER(p, exits_lost);
@@ -423,7 +434,8 @@ static void sched_close(struct probe *p)
 }
 
 /* Chooses, before load, the programs and maps this kernel can have. */
-static int configure(struct probe *p, const struct probe_settings *settings, struct probe_status *status)
+static int configure(struct probe *p, const struct probe_settings *settings,
+		     struct probe_status *status)
 {
 	struct sched_bpf *skel = p->skel;
 	bool typed = kernel_has_typed_tracepoint(settings->btf, "sched_switch"), follow = p->follow;
@@ -444,10 +456,14 @@ static int configure(struct probe *p, const struct probe_settings *settings, str
 	bpf_program__set_autoload(skel->progs.sched_process_exit, !follow);
 	bpf_program__set_autoload(skel->progs.sched_process_free, follow && !(storage));
 	bpf_program__set_autoload(skel->progs.sched_process_fork, settings->follow);
-	snprintf(status->mode, sizeof(status->mode), "%s", !follow ? "iterator" : typed ? (storage ? "tp_btf" : "tp_btf + hash") : "raw_tp + hash");
+	snprintf(status->mode, sizeof(status->mode), "%s",
+		 !follow ? "iterator" :
+		 typed	 ? (storage ? "tp_btf" : "tp_btf + hash") :
+			   "raw_tp + hash");
 	status->state = follow && storage ? PROBE_ATTACHED : PROBE_DEGRADED;
 	if (follow && !storage)
-		snprintf(status->reason, sizeof(status->reason), "no %s: threads are kept in a hash of %u entries",
+		snprintf(status->reason, sizeof(status->reason),
+			 "no %s: threads are kept in a hash of %u entries",
 			 typed ? "task storage for tracing (Linux 5.11 has it)" :
 				 "type of the tracepoint sched_switch in the kernel's BTF",
 			 settings->table_entries);
@@ -456,11 +472,14 @@ static int configure(struct probe *p, const struct probe_settings *settings, str
 	if (!err)
 		err = bpf_map__set_max_entries(skel->maps.exits, settings->ring_bytes);
 	if (!err)
-		err = bpf_map__set_max_entries(skel->maps.accounts_hash, storage ? 1 : settings->table_entries);
+		err = bpf_map__set_max_entries(skel->maps.accounts_hash,
+					       storage ? 1 : settings->table_entries);
 	if (!err)
-		err = bpf_map__set_max_entries(skel->maps.selected, MAX(settings->n_pids * 2, settings->table_entries));
+		err = bpf_map__set_max_entries(skel->maps.selected,
+					       MAX(settings->n_pids * 2, settings->table_entries));
 	if (!err)
-		err = slots_size(skel->maps.runq_slots, skel->maps.runq_owners, skel->maps.runq_free, settings->slots);
+		err = slots_size(skel->maps.runq_slots, skel->maps.runq_owners,
+				 skel->maps.runq_free, settings->slots);
 	return err;
 }
 
@@ -469,7 +488,8 @@ static int select_pids(struct probe *p, const struct probe_settings *settings)
 	uint8_t one = 1;
 
 	for (size_t i = 0; i < settings->n_pids; i++)
-		if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.selected), &settings->pids[i], &one, BPF_ANY))
+		if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.selected), &settings->pids[i],
+					&one, BPF_ANY))
 			return -errno;
 	return 0;
 }
@@ -488,7 +508,8 @@ static int attach(struct probe *p)
 
 static int map_memory(struct probe *p)
 {
-	p->cpus = mmap(NULL, cpus_length(p), PROT_READ, MAP_SHARED, bpf_map__fd(p->skel->maps.cpus), 0);
+	p->cpus = mmap(NULL, cpus_length(p), PROT_READ, MAP_SHARED, bpf_map__fd(p->skel->maps.cpus),
+		       0);
 	if (p->cpus == MAP_FAILED) {
 		p->cpus = NULL;
 		return -errno;
@@ -500,7 +521,8 @@ static int map_memory(struct probe *p)
 	p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.exits), on_last_record, p, NULL);
 	if (!p->ring)
 		return -errno;
-	return slots_open(&p->runq, p->skel->maps.runq_slots, p->skel->maps.runq_owners, p->skel->maps.runq_free);
+	return slots_open(&p->runq, p->skel->maps.runq_slots, p->skel->maps.runq_owners,
+			  p->skel->maps.runq_free);
 }
 
 /* The first pass: every thread gets its account and its baseline. */
@@ -515,7 +537,8 @@ static int take_baseline(struct probe *p)
 	return err;
 }
 
-static int sched_open(const struct probe_settings *settings, struct probe **ret_probe, struct probe_status *status)
+static int sched_open(const struct probe_settings *settings, struct probe **ret_probe,
+		      struct probe_status *status)
 {
 	struct probe *p = calloc(1, sizeof(*p));
 	int err;

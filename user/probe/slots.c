@@ -35,14 +35,16 @@ int slots_size(struct bpf_map *slots, struct bpf_map *owners, struct bpf_map *fr
 	return err;
 }
 
-int slots_open(struct slots *s, const struct bpf_map *slots, const struct bpf_map *owners, const struct bpf_map *free)
+int slots_open(struct slots *s, const struct bpf_map *slots, const struct bpf_map *owners,
+	       const struct bpf_map *free)
 {
 	void *mapped;
 
 	*s = (struct slots){ .n = bpf_map__max_entries(slots),
 			     .owners_fd = bpf_map__fd(owners),
 			     .free_fd = bpf_map__fd(free) };
-	mapped = mmap(NULL, map_length(s->n), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(slots), 0);
+	mapped = mmap(NULL, map_length(s->n), PROT_READ | PROT_WRITE, MAP_SHARED,
+		      bpf_map__fd(slots), 0);
 	if (mapped == MAP_FAILED)
 		return -errno;
 	s->slots = mapped;
@@ -104,7 +106,8 @@ static int read_growth(const struct hist_slot *slot, struct slots_memory *memory
 	dist_clear(growth);
 	left = __atomic_load_n(&slot->count, __ATOMIC_ACQUIRE) - memory->count;
 	for (uint32_t bin = 0; bin < BINS_SHORT_COUNT && left; bin++) {
-		uint32_t now = __atomic_load_n(&slot->bins[bin], __ATOMIC_RELAXED), grown = now - memory->bins[bin];
+		uint32_t now = __atomic_load_n(&slot->bins[bin], __ATOMIC_RELAXED),
+			 grown = now - memory->bins[bin];
 
 		/* The programs count while we read: what is beyond `left` belongs to the next read. */
 		grown = MIN(grown, left);
@@ -123,14 +126,16 @@ static int read_growth(const struct hist_slot *slot, struct slots_memory *memory
 	return 0;
 }
 
-void slots_read(struct slots *s, void (*each)(uint64_t owner, const struct dist *growth, void *context), void *context)
+void slots_read(struct slots *s,
+		void (*each)(uint64_t owner, const struct dist *growth, void *context), void *context)
 {
 	struct dist growth = { 0 };
 
 	for (uint32_t i = 0; i < s->n; i++) {
 		const struct hist_slot *slot = &s->slots[i];
 		struct slots_memory *memory = &s->memory[i];
-		uint64_t owner = memory->resting ? memory->owner : __atomic_load_n(&slot->owner, __ATOMIC_ACQUIRE);
+		uint64_t owner = memory->resting ? memory->owner :
+						   __atomic_load_n(&slot->owner, __ATOMIC_ACQUIRE);
 
 		if (!owner)
 			continue;

@@ -33,11 +33,14 @@ struct slots {
 /* Before load: `n` slots for a pool's three maps. 0 or -errno. */
 int slots_size(struct bpf_map *slots, struct bpf_map *owners, struct bpf_map *free, uint32_t n);
 /* After load. 0 or -errno; slots_close() accepts a half-opened or zeroed pool. */
-int slots_open(struct slots *s, const struct bpf_map *slots, const struct bpf_map *owners, const struct bpf_map *free);
+int slots_open(struct slots *s, const struct bpf_map *slots, const struct bpf_map *owners,
+	       const struct bpf_map *free);
 void slots_close(struct slots *s);
 
 /* Calls `each` for every slot that grew, with its owner and the growth (valid during the call, known, sum exact). */
-void slots_read(struct slots *s, void (*each)(uint64_t owner, const struct dist *growth, void *context), void *context);
+void slots_read(struct slots *s,
+		void (*each)(uint64_t owner, const struct dist *growth, void *context),
+		void *context);
 size_t slots_bytes(const struct slots *s);
 
 #endif
