@@ -330,21 +330,31 @@ static const char *value_text(const char *path, double value, char *text)
 		return units_format_duration(value, text);
 	if (m && m->unit == UNIT_BYTES && value >= 0 && value < 1e18)
 		return units_format_size(value, text);
-	snprintf(text, FIGURE_LEN, "%.6g", value);
+	snprintf(text, FIGURE_LEN, value == floor(value) && fabs(value) < 1e15 ? "%.0f" : "%.3g",
+		 value);
 	return text;
 }
 
 static void line_alert(struct screen *out, struct view *v, const struct record_alert *a,
 		       uint64_t now_ns)
 {
-	char value[FIGURE_LEN], threshold[FIGURE_LEN], since[FIGURE_LEN];
+	char value[FIGURE_LEN], threshold[FIGURE_LEN], since[FIGURE_LEN], who[96];
+	static const char *const states[] = {
+		[ALERT_PENDING] = "soon",
+		[ALERT_FIRING] = "ALERT",
+		[ALERT_RESOLVED] = "ended",
+		[ALERT_NODATA] = "blind",
+	};
 	bool firing = a->state == ALERT_FIRING;
 
-	screen_put(out, firing ? STYLE_ALARM : STYLE_BOLD, firing ? "ALERT" : "ended");
+	screen_put(out, firing ? STYLE_ALARM : STYLE_BOLD, states[a->state]);
 	screen_to(out, LABEL_WIDTH);
 	screen_put(out, STYLE_BOLD, view_path(v, a->rule, &out->scratch));
-	screen_put(out, STYLE_PLAIN, "  ");
-	screen_put(out, STYLE_PLAIN, view_path(v, a->metric ? a->metric : "", &out->scratch));
+	/* A rule without a name is its text, in which the metric stands already. */
+	if (a->metric && strncmp(a->rule, a->metric, strlen(a->metric)) != 0) {
+		screen_put(out, STYLE_PLAIN, "  ");
+		screen_put(out, STYLE_PLAIN, view_path(v, a->metric, &out->scratch));
+	}
 	screen_printf(out, firing ? STYLE_BAD : STYLE_PLAIN, " %s",
 		      value_text(a->metric, a->value, value));
 	screen_printf(out, STYLE_PLAIN, " (limit %s)",
@@ -362,12 +372,14 @@ static void line_alert(struct screen *out, struct view *v, const struct record_a
 			      units_format_duration(now_ns - a->since_ns, since));
 	if (a->reason)
 		screen_printf(out, STYLE_PLAIN, "  %s", a->reason);
+	screen_put(out, STYLE_PLAIN, "  ");
 	for (size_t i = 0; i < a->n_culprits && !a->has_process; i++) {
 		const char *comm = view_name(v, "comm", a->culprits[i].comm);
 
-		screen_printf(out, STYLE_PLAIN, "%s%s[%llu] %s", i ? ", " : "  by ",
-			      comm ? comm : "?", (unsigned long long)a->culprits[i].pid,
-			      value_text(a->culprits[i].metric, a->culprits[i].value, value));
+		snprintf(who, sizeof(who), "%s%s[%llu]", i ? "" : "by ", comm ? comm : "?",
+			 (unsigned long long)a->culprits[i].pid);
+		figure(out, STYLE_PLAIN, who,
+		       value_text(a->culprits[i].metric, a->culprits[i].value, value), "");
 	}
 	screen_end_line(out);
 }

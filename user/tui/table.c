@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * DESIGN. A sample is a block of lines: the system, what fires, the processes, cost and trust. On a terminal the next block is drawn
- * over the one before by moving the cursor up, line by line, so the screen neither flickers nor loses what was on it
- * before; the block is kept one line shorter than the window, or it would scroll. A window that was resized in
- * between may have wrapped the old lines: then the new block is simply drawn below. Elsewhere (a pipe, a file, a dumb
- * terminal) blocks follow each other with an empty line between.
+ * DESIGN. A sample is a block of lines: the system, what fires, the processes, cost and trust. On a terminal the first block pushes
+ * what was on the screen up, where it can be scrolled back to, and each block is drawn over the one before from the upper
+ * left corner, line by line, so that nothing flickers. The corner and not "so many lines up": a resized window, or a message
+ * on the same terminal, would leave the cursor elsewhere. The block is a line shorter than the window, or it would scroll.
+ * Elsewhere (a pipe, a file, a dumb terminal) blocks follow each other with an empty line between.
  */
 #include "tui/table.h"
 
@@ -147,30 +147,34 @@ static int write_out(struct sink *s)
 	return s->text.failed ? -ENOMEM : output_write(s->output, s->text.data, s->text.len);
 }
 
+static void begin_block(struct sink *s, unsigned int window_lines)
+{
+	buf_reset(&s->text);
+	if (!s->terminal.redraw) {
+		buf_adds(&s->text, s->samples ? "\n" : "");
+		return;
+	}
+	for (unsigned int i = 0; !s->samples && i < window_lines; i++)
+		buf_addc(&s->text, '\n');
+	buf_adds(&s->text, s->terminal.home);
+}
+
 static int table_sample(struct sink *s, const struct snapshot *snapshot)
 {
-	unsigned int width, lines, max_lines;
+	unsigned int width, lines;
 	int err;
 
 	terminal_size(&s->terminal, &width, &lines);
-	max_lines = s->terminal.redraw ? MAX(lines, 2u) - 1 : 0;
-	buf_reset(&s->text);
-	if (s->terminal.redraw && width == s->drawn_width && lines == s->drawn_lines)
-		terminal_up(&s->terminal, &s->text, s->drawn);
-	else if (s->samples)
-		buf_addc(&s->text, '\n');
+	begin_block(s, lines);
 	/* A character in the last cell makes some terminals wrap or clear it. */
 	width -= s->terminal.redraw;
-	err = draw_parts(s, snapshot, false, width, max_lines);
+	err = draw_parts(s, snapshot, false, width, s->terminal.redraw ? MAX(lines, 2u) - 1 : 0);
 	if (!err)
 		err = join_parts(s, snapshot, width);
 	if (err)
 		return err;
 	if (s->terminal.redraw)
 		buf_adds(&s->text, s->terminal.clear_below);
-	s->drawn = s->system.n_lines + s->alerts.n_lines + s->processes.n_lines + s->trust.n_lines;
-	s->drawn_width = width + s->terminal.redraw;
-	s->drawn_lines = lines;
 	s->samples++;
 	firing_sweep(&s->firing);
 	return write_out(s);

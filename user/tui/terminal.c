@@ -70,15 +70,13 @@ static void read_styles(struct terminal *t)
 	add_sequence(t->styles[STYLE_ALARM], capability("rev"));
 }
 
-/* Whether lines can be drawn over: up, clear to the end of the line, clear below. */
+/* Whether the screen can be drawn over. */
 static bool read_movement(struct terminal *t)
 {
-	char up[TERMINAL_SEQUENCE_LEN] = "";
-
-	add_sequence(up, capability("cuu1"));
+	add_sequence(t->home, capability("home"));
 	add_sequence(t->clear_line, capability("el"));
 	add_sequence(t->clear_below, capability("ed"));
-	return *up && *t->clear_line && *t->clear_below && strlen(up) < TERMINAL_SEQUENCE_LEN - 1;
+	return *t->home && *t->clear_line && *t->clear_below;
 }
 
 static void read_locale(struct terminal *t)
@@ -100,15 +98,13 @@ void terminal_open(struct terminal *t, int fd, bool color, bool redraw)
 	if (color)
 		read_styles(t);
 	t->redraw = redraw && isatty(fd) && read_movement(t);
-	/* cur_term stays: terminal_up() asks it. */
+	del_curterm(cur_term); /* everything is copied */
 }
 
 void terminal_close(struct terminal *t)
 {
 	if (t->locale)
 		freelocale(t->locale);
-	if (cur_term)
-		del_curterm(cur_term);
 	*t = (struct terminal){ .fd = -1 };
 }
 
@@ -135,23 +131,4 @@ void terminal_size(const struct terminal *t, unsigned int *ret_columns, unsigned
 	if (!columns)
 		columns = *ret_lines ? 80 : TERMINAL_PLAIN_WIDTH;
 	*ret_columns = CLAMP(columns, SIZE_MIN_COLUMNS, SIZE_MAX_COLUMNS);
-}
-
-void terminal_up(const struct terminal *t, struct buf *out, unsigned int lines)
-{
-	const char *many = cur_term ? capability("cuu") : NULL,
-		   *one = cur_term ? capability("cuu1") : NULL;
-	char sequence[TERMINAL_SEQUENCE_LEN] = "";
-
-	if (!lines)
-		return;
-	if (many) {
-		add_sequence(sequence,
-			     tparm((char *)many, (long)lines, 0L, 0L, 0L, 0L, 0L, 0L, 0L, 0L));
-		buf_adds(out, sequence);
-		return;
-	}
-	add_sequence(sequence, one);
-	for (; lines; lines--)
-		buf_adds(out, sequence);
 }

@@ -35,7 +35,9 @@ struct terminal {
 	locale_t locale; /* characters as the user's environment has them; (locale_t)0: plain ASCII */
 	bool utf8;
 	char styles[STYLE_COUNT][TERMINAL_SEQUENCE_LEN]; /* that of STYLE_PLAIN ends the others */
-	char clear_line[TERMINAL_SEQUENCE_LEN], clear_below[TERMINAL_SEQUENCE_LEN];
+	/* Of a terminal that is redrawn: to the upper left corner; clear to the end of the line; of the screen. */
+	char home[TERMINAL_SEQUENCE_LEN], clear_line[TERMINAL_SEQUENCE_LEN],
+		clear_below[TERMINAL_SEQUENCE_LEN];
 };
 
 void terminal_open(struct terminal *t, int fd, bool color, bool redraw);
@@ -43,7 +45,5 @@ void terminal_close(struct terminal *t);
 
 /* As it is now: windows are resized. Without a terminal COLUMNS and LINES count, and there is no end of lines (0). */
 void terminal_size(const struct terminal *t, unsigned int *ret_columns, unsigned int *ret_lines);
-/* Appends what moves the cursor up so many lines. */
-void terminal_up(const struct terminal *t, struct buf *out, unsigned int lines);
 
 #endif
