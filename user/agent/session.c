@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/session.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/macros.h"
+#include "base/units.h"
 
 #define TABLE_TOP 10 /* processes in a table, unless told otherwise */
 
@@ -47,29 +49,75 @@ static int load_rules(struct session *s)
 	return EXIT_DONE;
 }
 
+/* A value as people write it, in the unit of the rule's metric. */
+static void write_value(const struct session *s, const struct record_alert *alert, struct buf *line)
+{
+	enum metric_unit unit = UNIT_NONE;
+	char text[UNITS_TEXT_LEN];
+
+	for (size_t i = 0; i < s->rules.n; i++)
+		if (strcmp(rule_label(&s->rules.rules[i]), alert->rule) == 0)
+			unit = s->rules.rules[i].metric->unit;
+	if (isnan(alert->value))
+		buf_adds(line, "not measured");
+	else if (unit == UNIT_NS && alert->value >= 0)
+		buf_adds(line, units_format_duration(alert->value, text));
+	else if (unit == UNIT_BYTES && alert->value >= 0)
+		buf_adds(line, units_format_size(alert->value, text));
+	else
+		buf_printf(line, "%g%s", alert->value, unit == UNIT_PCT ? "%" : "");
+}
+
+/* "pid 12 (name)"; the name only where it may be seen. */
+static void write_process(const struct session *s, uint64_t pid, const char *comm, struct buf *line)
+{
+	buf_printf(line, "pid %llu", (unsigned long long)pid);
+	if (comm && !s->options->redact)
+		buf_printf(line, " (%s)", comm);
+}
+
+/* One alert as a message: what, about whom, why, and who is behind it. */
+static void log_alert(const struct session *s, const struct record_alert *alert)
+{
+	cleanup_buf struct buf line = BUF_INIT;
+	bool grave = alert->state == ALERT_FIRING || alert->state == ALERT_NODATA;
+
+	buf_printf(&line, "%s %s: %s is ", alert->rule, alert_state_name(alert->state),
+		   alert->metric);
+	write_value(s, alert, &line);
+	if (alert->has_process) {
+		buf_adds(&line, ", ");
+		write_process(s, alert->pid, alert->comm, &line);
+	}
+	if (alert->row)
+		buf_printf(&line, ", %s", alert->row);
+	if (alert->reason)
+		buf_printf(&line, ", %s", alert->reason);
+	for (size_t i = 0; i < alert->n_culprits; i++) {
+		buf_adds(&line, i ? ", " : "; most by ");
+		write_process(s, alert->culprits[i].pid, alert->culprits[i].comm, &line);
+	}
+	log_write(s->log, grave ? LOG_WARNING : LOG_INFO, "alert", "%s", buf_str(&line));
+}
+
 /* One alert: to the output, to the log, to the command. */
 static void on_alert(const struct record_alert *alert, void *context)
 {
 	cleanup_buf struct buf line = BUF_INIT;
+	struct record_alert shown = *alert;
 	struct session *s = context;
-	char who[64] = "";
-	bool told = alert->state == ALERT_FIRING || alert->state == ALERT_RESOLVED;
 
 	emit_alert(&s->emit, alert);
-	if (alert->has_process)
-		snprintf(who, sizeof(who), ", pid %llu%s%s%s", (unsigned long long)alert->pid,
-			 s->options->redact || !alert->comm ? "" : " (",
-			 s->options->redact || !alert->comm ? "" : alert->comm,
-			 s->options->redact || !alert->comm ? "" : ")");
-	log_write(s->log, told && alert->state == ALERT_FIRING ? LOG_WARNING : LOG_INFO, "alert",
-		  "%s %s: %s is %g%s%s%s", alert->rule, alert_state_name(alert->state), alert->metric,
-		  alert->value, who, alert->reason ? ", " : "", alert->reason ? alert->reason : "");
-	if (!s->action || !told || json_alert_text(&s->sink_options, alert, &line))
+	log_alert(s, alert);
+	if (!s->action || (alert->state != ALERT_FIRING && alert->state != ALERT_RESOLVED))
 		return;
-	if (action_start(s->action, alert, buf_str(&line), line.len))
+	/* The command's environment is output too. */
+	if (s->options->redact)
+		shown.comm = NULL;
+	if (json_alert_text(&s->sink_options, alert, &line) == 0 &&
+	    action_start(s->action, &shown, buf_str(&line), line.len))
 		log_warning(s->log, "alert",
-			    "--on-alert: too many alerts wait: one of \"%s\" is dropped",
-			    alert->rule);
+			    "--on-alert: an alert of \"%s\" is dropped: too many wait", alert->rule);
 }
 
 static void on_action_end(const struct action_end *end, void *context)
@@ -164,6 +212,10 @@ int session_finish(struct session *s)
 	if (s->engine) {
 		engine_finish(s->engine);
 		fired = engine_stats(s->engine).fired;
+		if (engine_stats(s->engine).overflow)
+			log_warning(s->log, "alert",
+				    "%llu times a rule held and there was no room for its alert",
+				    (unsigned long long)engine_stats(s->engine).overflow);
 	}
 	err = emit_finish(&s->emit, fired);
 	/* A reader that went away has seen what it wanted. */
@@ -178,7 +230,13 @@ int session_finish(struct session *s)
 
 void session_close(struct session *s)
 {
-	action_close(s->action, ACTION_CLOSE_NS, NULL);
+	struct action_stats stats = { 0 };
+
+	if (s->action)
+		action_close(s->action, ACTION_CLOSE_NS, &stats);
+	if (stats.dropped)
+		log_warning(s->log, "alert", "--on-alert: %llu alerts in all were dropped",
+			    (unsigned long long)stats.dropped);
 	engine_free(s->engine);
 	rule_set_release(&s->rules);
 	emit_close(&s->emit);
