@@ -13,10 +13,11 @@
  *
  * Who began a request is known only at its start (block_io_start), where nothing else is done but judging whether it is
  * sequential. In between, the owner is in a table without a hash map: sets of 4 ways, chosen by the request's address,
- * written without a lock. Request structures are allocated once per tag and used again and again, so an entry left behind
- * (its request was merged into another) is overwritten by the next use. Should two CPUs write one way at once, the
- * entry's check shows it, and the request counts as unattributed. Cost: two array lookups and a compare, against a hash
- * insert, lookup and delete.
+ * written without a lock. Request structures are allocated once per tag and used again and again, so an entry stays: its next
+ * use overwrites it, or finds its owner in it and writes nothing. That matters more than instructions do: a request often
+ * ends on another CPU than it began, and a line of memory that both write travels twice for each. Where a set is full, the
+ * reference count of its requests tells which have ended. Should two CPUs write one way at once, the entry's check shows
+ * it, and the request counts as unattributed. A hash map would cost an insert, a lookup and a delete.
  *
  * Before 6.5 there is no block_io_start. There block_rq_insert and block_rq_issue serve, and who sees a request first
  * names its owner; the sum of the two is told apart from leftovers by the request's creation time. There the time of issue
@@ -95,6 +96,9 @@ DEFINE_SLOTS(io);
 /* Reads a field by a plain load where the verifier knows the pointer (tp_btf), by a helper where not (raw_tp). */
 #define READ(direct, p, field) ((direct) ? (p)->field : BPF_CORE_READ(p, field))
 
+/* What can be merged to a request while it waits: more than any device's max_sectors_kb. */
+#define MERGED_SECTORS 16384
+
 #define ADD(counter, value) __sync_fetch_and_add(&(counter), value)
 
 static __always_inline __u32 request_op(struct request *rq, bool direct)
@@ -151,7 +155,7 @@ static __always_inline struct block_row *row_of(struct request *rq, bool direct)
 
 /*
  * A number for a request's address. The verifier forbids arithmetic on a typed pointer but for one thing: the difference of
- * two. Never 0.
+ * two.
  */
 static __always_inline __u64 request_id(struct request *rq, bool direct)
 {
@@ -177,30 +181,34 @@ static __always_inline __u64 check_of(__u64 id, struct request *rq, __u64 owner,
 }
 
 /* Where a request's entry is: its way, BLOCK_WAYS if it has none. */
-static __always_inline __u32 way_find(const struct block_set *set, __u64 id)
+static __always_inline __u32 way_find(const struct block_set *set, struct request *rq)
 {
-	__u32 way = BLOCK_WAYS;
-
 #pragma unroll
 	for (__u32 i = 0; i < BLOCK_WAYS; i++)
-		if (set->way[i].request == id)
-			way = i;
-	return way;
+		if (set->way[i].request == (__u64)rq)
+			return i;
+	return BLOCK_WAYS;
 }
 
-/* The way for a new entry: the one of an earlier use of this request, or a free one. */
-static __always_inline __u32 way_take(const struct block_set *set, __u64 id)
+/* The way for a new entry: a free one, or one whose request is free. The slow path. */
+static __noinline __u32 way_vacate(const struct block_set *set)
 {
-	__u32 way = BLOCK_WAYS;
-
+	if (!set)
+		return BLOCK_WAYS;
 #pragma unroll
 	for (__u32 i = 0; i < BLOCK_WAYS; i++) {
-		if (set->way[i].request == id)
+		__u64 request = set->way[i].request;
+		int references = 0;
+
+		if (!request)
 			return i;
-		if (!set->way[i].request)
-			way = i;
+		/* It is an atomic_t, before 5.14 a refcount_t. */
+		bpf_probe_read_kernel(&references, sizeof(references),
+				      (void *)request + bpf_core_field_offset(struct request, ref));
+		if (!references)
+			return i;
 	}
-	return way;
+	return BLOCK_WAYS;
 }
 
 /* The running task; a typed pointer where the kernel gives one (5.11). */
@@ -227,47 +235,64 @@ static __always_inline __u64 current_owner(bool write, bool direct)
 	return tgid ? process_key(tgid, start) : 0;
 }
 
-static __always_inline void owner_store(struct block_set *set, __u32 way, __u64 id, __u64 owner,
-					__u64 check)
-{
-	/* The request last, so that one who finds it finds the rest (and the check covers what compilers reorder). */
-	set->way[way].owner = owner;
-	set->way[way].check = check;
-	*(volatile unsigned long long *)&set->way[way].request = id;
-}
-
-/* Whether a request begins where the one before it ends now, with what was merged to it since it began. */
+/*
+ * Whether a request begins where the one before it ends now, with what was merged to it since it began. That request is asked
+ * only where the distance can be due to merging.
+ */
 static __always_inline void judge_sequence(struct block_row *row, struct request *rq, bool direct)
 {
-	__u64 sector = READ(direct, rq, __sector), before = row->last_request;
+	__u64 sector = READ(direct, rq, __sector), distance = sector - row->last_end;
 	__u32 sectors = READ(direct, rq, __data_len) >> 9;
-	bool follows;
 
 	if (!sectors)
 		return;
-	follows = row->last_end == sector;
-	if (!follows && before) {
-		struct request *last = (struct request *)before;
+	if (distance && distance <= MERGED_SECTORS) {
+		struct request *last = (struct request *)row->last_request;
 
-		follows = BPF_CORE_READ(last, __sector) + (BPF_CORE_READ(last, __data_len) >> 9) ==
-			  sector;
+		distance = sector - BPF_CORE_READ(last, __sector) -
+			   (BPF_CORE_READ(last, __data_len) >> 9);
 	}
-	if (follows)
-		ADD(row->sequential, 1);
-	ADD(row->started, 1);
+	ADD(row->started, distance ? 1 : 1 + (1ull << 32));
 	row->last_end = sector + sectors;
 	row->last_request = (__u64)rq;
 }
 
-/* Notes who began a request. With `issue`, also when it was given to the device. */
+/* Enters who began a request; where its entry is, BLOCK_WAYS if it got none. */
+static __always_inline __u32 owner_enter(struct block_set *set, struct request *rq, __u64 id,
+					 __u32 op, __u32 way, bool direct)
+{
+	__u64 owner = current_owner(op & 1, direct), check;
+	struct block_row *row = row_of(rq, direct);
+
+	if (row)
+		judge_sequence(row, rq, direct);
+	/* The data of a flush sequence is first seen when the machinery goes on with it: not its owner's doing. */
+	if (owner_by_issue && (READ(direct, rq, rq_flags) & rqf_flush_seq))
+		owner = 0;
+	check = check_of(id, rq, owner, direct);
+	if (way < BLOCK_WAYS && set->way[way].owner == owner && set->way[way].check == check)
+		return way;
+	if (way >= BLOCK_WAYS)
+		way = way_vacate(set);
+	if (way >= BLOCK_WAYS) {
+		ADD(totals.set_full, 1);
+		return BLOCK_WAYS;
+	}
+	/* The request last, so that one who finds it finds the rest; the check covers what compilers and CPUs reorder. */
+	set->way[way].owner = owner;
+	set->way[way].check = check;
+	*(volatile unsigned long long *)&set->way[way].request = (__u64)rq;
+	return way;
+}
+
+/* Notes who began a request and, if need be, when; with `issue`, when it was given to the device. */
 static __always_inline int on_start(struct request *rq, bool issue, bool names_owner, bool direct)
 {
-	__u64 id = request_id(rq, direct), owner;
+	__u64 id = request_id(rq, direct);
 	__u32 op = request_op(rq, direct), number = set_of(id), way;
-	bool by_issue = names_owner && owner_by_issue, known = false;
+	bool begins = names_owner;
 	struct block_stamps *times;
 	struct block_set *set;
-	struct block_row *row;
 
 	/* Nobody is asked who discards or flushes; the write that wants a flush is a request of its own. */
 	if (op == REQ_OP_FLUSH || op == REQ_OP_DISCARD || op >= REQ_OP_PASSTHROUGH)
@@ -275,32 +300,20 @@ static __always_inline int on_start(struct request *rq, bool issue, bool names_o
 	set = bpf_map_lookup_elem(&inflight, &number);
 	if (!set)
 		return 0;
-	way = by_issue || !names_owner ? way_find(set, id) : BLOCK_WAYS;
-	if (way < BLOCK_WAYS)
-		known = !by_issue ||
-			set->way[way].check == check_of(id, rq, set->way[way].owner, direct);
-	if (!known && names_owner) {
-		row = row_of(rq, direct);
-		if (row)
-			judge_sequence(row, rq, direct);
-		owner = current_owner(op & 1, direct);
-		/* The data of a flush sequence is first seen when the machinery goes on with it: not its owner's doing. */
-		if (by_issue && (READ(direct, rq, rq_flags) & rqf_flush_seq))
-			owner = 0;
-		way = way_take(set, id);
-		if (way >= BLOCK_WAYS) {
-			ADD(totals.set_full, 1);
-			return 0;
-		}
-		owner_store(set, way, id, owner, check_of(id, rq, owner, direct));
-	}
+	way = way_find(set, rq);
+	/* It was inserted before, or is issued again. */
+	if (owner_by_issue && way < BLOCK_WAYS &&
+	    set->way[way].check == check_of(id, rq, set->way[way].owner, direct))
+		begins = false;
+	if (begins)
+		way = owner_enter(set, rq, id, op, way, direct);
 	if (way >= BLOCK_WAYS || !(own_issue || totals.stamp_starts))
 		return 0;
 	times = bpf_map_lookup_elem(&stamps, &number);
 	if (times) {
 		__u64 now = bpf_ktime_get_ns();
 
-		if (!known && names_owner)
+		if (begins)
 			times->started[way] = now;
 		times->issued[way] = issue ? now : 0;
 	}
@@ -313,8 +326,8 @@ struct ending {
 	__u64 created, issued; /* 0: not known */
 };
 
-/* Takes a request's entry out of the table. */
-static __always_inline void way_release(struct request *rq, struct ending *e, bool direct)
+/* Looks up what is in the table of a request that ended. */
+static __always_inline void entry_read(struct request *rq, struct ending *e, bool direct)
 {
 	__u64 id = request_id(rq, direct);
 	__u32 number = set_of(id), way;
@@ -324,12 +337,14 @@ static __always_inline void way_release(struct request *rq, struct ending *e, bo
 	set = bpf_map_lookup_elem(&inflight, &number);
 	if (!set)
 		return;
-	way = way_find(set, id);
+	way = way_find(set, rq);
 	if (way >= BLOCK_WAYS)
 		return;
 	if (set->way[way].check == check_of(id, rq, set->way[way].owner, direct))
 		e->owner = set->way[way].owner;
-	set->way[way].request = 0;
+	/* Where not every start is seen, the next use of the request must not find this owner. */
+	if (owner_by_issue)
+		set->way[way].request = 0;
 	if (!(own_issue || totals.stamp_starts))
 		return;
 	times = bpf_map_lookup_elem(&stamps, &number);
@@ -339,7 +354,6 @@ static __always_inline void way_release(struct request *rq, struct ending *e, bo
 		e->issued = times->issued[way];
 	if (!e->created)
 		e->created = times->started[way];
-	times->started[way] = times->issued[way] = 0;
 }
 
 /* Adds the request to its process. `latency` is ~0 when there is none. */
@@ -388,13 +402,13 @@ static __always_inline __u64 count_times(struct block_row *row, const struct end
 	latency = now - e->issued;
 	ADD(row->latency[write][bin_of(latency, BINS_SHORT_COUNT)], 1);
 	ADD(row->latency_sum, latency);
-	if (!e->created)
-		return latency;
-	if (e->issued >= e->created) {
+	if (e->created && e->issued > e->created) {
 		ADD(row->queue[bin_of(e->issued - e->created, BINS_SHORT_COUNT)], 1);
 		ADD(row->queue_sum, e->issued - e->created);
-	} else {
-		ADD(totals.discarded, 1);
+	} else if (e->issued != e->created) {
+		ADD(row->uncreated, 1);
+		if (e->created)
+			ADD(totals.discarded, 1);
 	}
 	return latency;
 }
@@ -410,11 +424,10 @@ static __always_inline void count_request(struct block_row *row, struct request 
 
 	if (!e.created && !totals.stamp_starts)
 		totals.stamp_starts = 1;
-	way_release(rq, &e, direct);
-	if (row->last_request == (__u64)rq) {
+	entry_read(rq, &e, direct);
+	/* From now on the request cannot be asked how far it grew. */
+	if (READ(direct, rq, bio) != READ(direct, rq, biotail) && row->last_request == (__u64)rq)
 		row->last_end = READ(direct, rq, __sector) + (length >> 9);
-		row->last_request = 0;
-	}
 	latency = count_times(row, &e, write, length);
 	if (e.owner)
 		count_owner(e.owner, write, latency);

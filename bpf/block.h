@@ -21,30 +21,39 @@
 
 enum block_group { BLOCK_READ, BLOCK_WRITE, BLOCK_DISCARD, BLOCK_GROUPS };
 
-/* What one device did. Requests that have a latency are counted only by their bin. */
+/*
+ * What one device did. Requests that have a latency are counted only by their bin, queue times of 0 (nothing held the request up)
+ * by what the other bins leave over. Fields that one event touches together share a cache line, and the CPU
+ * where a request starts writes no line that the one where it ends writes.
+ */
 struct block_row {
+	/* Written once. */
 	unsigned int dev; /* major << 20 | first minor; 0: free */
 	unsigned int unused;
 	char name[BLOCK_NAME_LEN]; /* the kernel's name when the row was taken */
+	unsigned long long unused_line[3];
+	/* At the end of a request. */
 	unsigned long long bytes[BLOCK_GROUPS];
+	unsigned long long latency_sum, queue_sum; /* ns */
+	unsigned long long discards, flushes, errors;
+	/* At its start. */
+	unsigned long long started; /* requests with data; upper half: those that began where the one before ended */
+	unsigned long long last_end; /* sector after the request started last, without what was merged to it since */
+	unsigned long long last_request; /* its address */
+	/* Seldom. */
 	unsigned long long untimed[2]; /* reads and writes without a latency: never issued to the device */
 	unsigned long long unstamped; /* those of them that were issued, but nobody noted when */
-	unsigned long long discards, flushes, errors;
-	unsigned long long latency_sum, queue_sum; /* ns */
-	unsigned long long started,
-		sequential; /* requests with data, and those that began where the one before ended */
-	unsigned long long last_end; /* sector after the request started last, without what was merged to it since */
-	unsigned long long last_request; /* its address, until it completed */
+	unsigned long long uncreated; /* requests with a latency, but without a queue time */
+	unsigned long long unused_word;
 	unsigned int latency[2][BINS_SHORT_COUNT]; /* of reads, of writes: from issue to completion */
-	unsigned int queue[BINS_SHORT_COUNT]; /* of both: from creation to issue */
+	unsigned int queue[BINS_SHORT_COUNT]; /* of both: from creation to issue, if not 0 */
 };
 
-_Static_assert(sizeof(struct block_row) == 8 + BLOCK_NAME_LEN + 8 * 15 + 4 * 3 * BINS_SHORT_COUNT,
-	       "wire format");
+_Static_assert(sizeof(struct block_row) == 3 * 64 + 4 * 3 * BINS_SHORT_COUNT, "wire format");
 
-/* One request in flight. */
+/* One request in flight, or one that has ended and whose address will be used again. */
 struct block_way {
-	unsigned long long request; /* a number for its address; 0: free */
+	unsigned long long request; /* its address; 0: free */
 	unsigned long long owner; /* process_key() of who began it */
 	unsigned long long check; /* of the other two: tells an entry that two CPUs wrote at once */
 };

@@ -37,11 +37,17 @@ struct plan {
 	uint32_t io_stat, flush_seq; /* bits of rq_flags */
 };
 
+/* What is known of a row from before. */
+struct row_memory {
+	struct block_row row; /* as of the last read */
+	int64_t unqueued; /* requests whose queue time was 0, not reported yet; below 0: some were reported early */
+};
+
 struct probe {
 	struct block_bpf *skel;
 	struct process_table *processes;
 	struct block_row *rows; /* mapped */
-	struct block_row **before; /* as of the last read; NULL while a row is unused */
+	struct row_memory **before; /* NULL while a row is unused */
 	uint32_t n_rows;
 	struct block_totals totals; /* as of the last read */
 	struct slots io;
@@ -199,7 +205,7 @@ static int map_memory(struct probe *p, uint32_t n_slots)
 				 p->skel->maps.io_free);
 	if (err)
 		return err;
-	p->before = calloc(p->n_rows, sizeof(struct block_row *));
+	p->before = calloc(p->n_rows, sizeof(struct row_memory *));
 	p->requests_before = calloc(n_slots, sizeof(*p->requests_before));
 	p->owners = calloc(n_slots, sizeof(*p->owners));
 	p->watch = device_watch_new();
@@ -326,42 +332,54 @@ static bool row_grew(const struct block_row *row, const struct block_row *before
 	       row->started != before->started;
 }
 
-/* Adds what a row grew to its device; the paths of a multipath device share one. Returns events. */
-static uint64_t add_row(struct device_metrics *d, const struct block_row *row,
-			struct block_row *before, struct trust_metrics *trust)
+/* Adds the requests with a latency, of each group, and their times. */
+static void add_times(struct block_metrics *io, const struct block_row *row, struct row_memory *memory)
 {
-	struct block_metrics *io = &d->io;
+	struct block_row *before = &memory->row;
 	uint64_t latency_sum = io->latency.sum, queue_sum = io->queue.sum;
 	uint64_t reads =
 		grow_bins(&io->latency, row->latency[BLOCK_READ], before->latency[BLOCK_READ]);
 	uint64_t writes =
 		grow_bins(&io->latency, row->latency[BLOCK_WRITE], before->latency[BLOCK_WRITE]);
-	uint64_t timed = reads + writes, unstamped = GROWTH(unstamped), started = GROWTH(started);
-	uint64_t sequential = GROWTH(sequential), flushes = GROWTH(flushes),
-		 discards = GROWTH(discards);
 
-	grow_bins(&io->queue, row->queue, before->queue);
+	/* Those that did not have to wait are what the bins leave over. */
+	memory->unqueued += reads + writes - grow_bins(&io->queue, row->queue, before->queue) -
+			    GROWTH(uncreated);
+	if (memory->unqueued > 0) {
+		dist_add_bin(&io->queue, 0, memory->unqueued);
+		memory->unqueued = 0;
+	}
 	add_sum(&io->latency, latency_sum, GROWTH(latency_sum));
 	add_sum(&io->queue, queue_sum, GROWTH(queue_sum));
-	reads += GROWTH(untimed[BLOCK_READ]);
-	writes += GROWTH(untimed[BLOCK_WRITE]);
 	io->reads += reads;
 	io->writes += writes;
+	if (reads + writes && !io->queue.count)
+		io->queue.known = false;
+}
+
+/* Adds what a row grew to its device; the paths of a multipath device share one. */
+static void add_row(struct device_metrics *d, const struct block_row *row,
+		    struct row_memory *memory, struct trust_metrics *trust)
+{
+	struct block_metrics *io = &d->io;
+	struct block_row *before = &memory->row;
+	uint64_t unstamped = GROWTH(unstamped), started = GROWTH(started);
+
+	add_times(io, row, memory);
+	io->reads += GROWTH(untimed[BLOCK_READ]);
+	io->writes += GROWTH(untimed[BLOCK_WRITE]);
 	io->read_bytes += GROWTH(bytes[BLOCK_READ]);
 	io->write_bytes += GROWTH(bytes[BLOCK_WRITE]);
 	io->discard_bytes += GROWTH(bytes[BLOCK_DISCARD]);
-	io->discards += discards;
-	io->flushes += flushes;
+	io->discards += GROWTH(discards);
+	io->flushes += GROWTH(flushes);
 	io->errors += GROWTH(errors);
-	if (started)
-		d->sequential_pct = 100.0 * MIN(sequential, started) / started;
+	if ((uint32_t)started)
+		d->sequential_pct = 100.0 * (started >> 32) / (uint32_t)started;
 	/* Requests whose times nobody noted are no reason to say there were none. */
 	if (unstamped && !io->latency.count)
 		io->latency.known = false;
-	if (timed && !io->queue.count)
-		io->queue.known = false;
 	trust->discarded += unstamped;
-	return reads + writes + discards + flushes;
 }
 
 /* The name to show for a row's device. */
@@ -382,16 +400,16 @@ static int read_rows(struct probe *p, struct snapshot *s)
 		if (!__atomic_load_n(&row->dev, __ATOMIC_ACQUIRE))
 			continue;
 		if (!p->before[i])
-			p->before[i] = calloc(1, sizeof(*row));
+			p->before[i] = calloc(1, sizeof(struct row_memory));
 		if (!p->before[i])
 			return -ENOMEM;
-		if (!row_grew(row, p->before[i]))
+		if (!row_grew(row, &p->before[i]->row))
 			continue;
 		row_name(row, name);
 		d = device_row(s, name);
 		if (!d)
 			return -ENOMEM;
-		s->trust.events += add_row(d, row, p->before[i], &s->trust);
+		add_row(d, row, p->before[i], &s->trust);
 	}
 	return 0;
 }
@@ -487,6 +505,12 @@ static int block_read(struct probe *p, struct snapshot *s)
 {
 	int err = read_rows(p, s);
 
+	/* Of request-based devices only, before others get their rows. */
+	for (size_t i = 0; !err && i < s->n_devices; i++) {
+		const struct block_metrics *io = &s->devices[i].io;
+
+		s->trust.events += io->reads + io->writes + io->discards + io->flushes;
+	}
 	if (!err)
 		err = add_totals(s);
 	if (!err)
