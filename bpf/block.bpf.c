@@ -16,8 +16,8 @@
  * written without a lock. Request structures are allocated once per tag and used again and again, so an entry stays: its next
  * use overwrites it, or finds its owner in it and writes nothing. That matters more than instructions do: a request often
  * ends on another CPU than it began, and a line of memory that both write travels twice for each. Where a set is full, the
- * reference count of its requests tells which have ended. Should two CPUs write one way at once, the entry's check shows
- * it, and the request counts as unattributed. A hash map would cost an insert, a lookup and a delete.
+ * reference count of its requests tells which have ended. Should two CPUs write one way at once, the
+ * entry names nobody, and the request counts as unattributed. A hash map would cost an insert, a lookup and a delete.
  *
  * Before 6.5 there is no block_io_start. There block_rq_insert and block_rq_issue serve, and who sees a request first
  * names its owner; the sum of the two is told apart from leftovers by the request's creation time. There the time of issue
@@ -127,12 +127,13 @@ static __noinline bool row_claim(struct block_row *row, __u32 number, __u32 dev,
 	if (!row || bpf_map_update_elem(&claims, &number, &dev, BPF_NOEXIST))
 		return false;
 	bpf_probe_read_kernel_str(row->name, sizeof(row->name), name);
+	row->start_dev = row->end_dev = dev;
 	row->dev = dev;
 	return true;
 }
 
-/* The row of a request's device, taken if need be; NULL when there is none left. */
-static __always_inline struct block_row *row_of(struct request *rq, bool direct)
+/* The row of a request's device, taken if need be; NULL when there is none left. `ends`: which of its lines is used. */
+static __always_inline struct block_row *row_of(struct request *rq, bool ends, bool direct)
 {
 	__u32 dev = request_dev(rq, direct), at = (dev * 0x9e3779b1u) >> 16;
 
@@ -145,7 +146,7 @@ static __always_inline struct block_row *row_of(struct request *rq, bool direct)
 
 		if (!row)
 			return NULL;
-		if (row->dev == dev)
+		if ((ends ? row->end_dev : row->start_dev) == dev)
 			return row;
 		if (!row->dev && row_claim(row, number, dev, request_disk(rq, direct)->disk_name))
 			return row;
@@ -166,18 +167,16 @@ static __always_inline __u64 request_id(struct request *rq, bool direct)
 	return id;
 }
 
-static __always_inline __u32 set_of(__u64 id)
+/* The same spread over all bits: chooses the set, and seals the owner. */
+static __always_inline __u64 request_hash(struct request *rq, bool direct)
 {
-	/* Addresses of requests are multiples of a cache line, and neighbours differ by a few of them. */
-	return (__u32)((id * 0x9e3779b97f4a7c15ull) >> 40) & set_mask;
+	return request_id(rq, direct) * 0x9e3779b97f4a7c15ull;
 }
 
-/* Ties an entry's owner to its request and, where starts may repeat, to this use of the request. */
-static __always_inline __u64 check_of(__u64 id, struct request *rq, __u64 owner, bool direct)
+static __always_inline __u32 set_of(__u64 hash)
 {
-	__u64 born = owner_by_issue ? READ(direct, rq, start_time_ns) : 0;
-
-	return (id ^ owner ^ born) + 1;
+	/* Addresses of requests are multiples of a cache line, and neighbours differ by a few of them. */
+	return (__u32)(hash >> 40) & set_mask;
 }
 
 /* Where a request's entry is: its way, BLOCK_WAYS if it has none. */
@@ -258,65 +257,75 @@ static __always_inline void judge_sequence(struct block_row *row, struct request
 }
 
 /* Enters who began a request; where its entry is, BLOCK_WAYS if it got none. */
-static __always_inline __u32 owner_enter(struct block_set *set, struct request *rq, __u64 id,
+static __always_inline __u32 owner_enter(struct block_set *set, struct request *rq, __u64 hash,
 					 __u32 op, __u32 way, bool direct)
 {
-	__u64 owner = current_owner(op & 1, direct), check;
-	struct block_row *row = row_of(rq, direct);
+	__u64 owner = current_owner(op & 1, direct);
 
-	if (row)
-		judge_sequence(row, rq, direct);
 	/* The data of a flush sequence is first seen when the machinery goes on with it: not its owner's doing. */
 	if (owner_by_issue && (READ(direct, rq, rq_flags) & rqf_flush_seq))
 		owner = 0;
-	check = check_of(id, rq, owner, direct);
-	if (way < BLOCK_WAYS && set->way[way].owner == owner && set->way[way].check == check)
-		return way;
 	if (way >= BLOCK_WAYS)
 		way = way_vacate(set);
+	else if (set->way[way].owner == owner + hash)
+		return way;
 	if (way >= BLOCK_WAYS) {
 		ADD(totals.set_full, 1);
 		return BLOCK_WAYS;
 	}
-	/* The request last, so that one who finds it finds the rest; the check covers what compilers and CPUs reorder. */
-	set->way[way].owner = owner;
-	set->way[way].check = check;
+	/* The request last, so that one who finds it finds the owner. */
+	set->way[way].owner = owner + hash;
 	*(volatile unsigned long long *)&set->way[way].request = (__u64)rq;
 	return way;
 }
 
-/* Notes who began a request and, if need be, when; with `issue`, when it was given to the device. */
-static __always_inline int on_start(struct request *rq, bool issue, bool names_owner, bool direct)
+/* Where a request begins: who began it and, if the kernel does not note it, when. */
+static __always_inline int on_start(struct request *rq, bool direct)
 {
-	__u64 id = request_id(rq, direct);
-	__u32 op = request_op(rq, direct), number = set_of(id), way;
-	bool begins = names_owner;
+	__u64 hash = request_hash(rq, direct);
+	__u32 op = request_op(rq, direct), number = set_of(hash), way;
+	struct block_row *row = row_of(rq, false, direct);
 	struct block_stamps *times;
 	struct block_set *set;
 
 	/* Nobody is asked who discards or flushes; the write that wants a flush is a request of its own. */
 	if (op == REQ_OP_FLUSH || op == REQ_OP_DISCARD || op >= REQ_OP_PASSTHROUGH)
 		return 0;
+	if (row)
+		judge_sequence(row, rq, direct);
 	set = bpf_map_lookup_elem(&inflight, &number);
 	if (!set)
 		return 0;
-	way = way_find(set, rq);
-	/* It was inserted before, or is issued again. */
-	if (owner_by_issue && way < BLOCK_WAYS &&
-	    set->way[way].check == check_of(id, rq, set->way[way].owner, direct))
-		begins = false;
-	if (begins)
-		way = owner_enter(set, rq, id, op, way, direct);
-	if (way >= BLOCK_WAYS || !(own_issue || totals.stamp_starts))
+	way = owner_enter(set, rq, hash, op, way_find(set, rq), direct);
+	if (way >= BLOCK_WAYS || !(own_issue || (row && row->stamp_starts)))
 		return 0;
 	times = bpf_map_lookup_elem(&stamps, &number);
 	if (times) {
-		__u64 now = bpf_ktime_get_ns();
-
-		if (begins)
-			times->started[way] = now;
-		times->issued[way] = issue ? now : 0;
+		times->started[way] = bpf_ktime_get_ns();
+		times->issued[way] = 0;
+		times->born[way] = READ(direct, rq, start_time_ns);
 	}
+	return 0;
+}
+
+/* Where a request is inserted into a queue, or given to the device: it may begin here as far as we can see. */
+static __always_inline int on_insert_or_issue(struct request *rq, bool issue, bool direct)
+{
+	__u64 hash = request_hash(rq, direct);
+	__u32 number = set_of(hash), way;
+	struct block_set *set = bpf_map_lookup_elem(&inflight, &number);
+	struct block_stamps *times = bpf_map_lookup_elem(&stamps, &number);
+
+	if (!set || !times)
+		return 0;
+	way = way_find(set, rq);
+	if (owner_by_issue &&
+	    (way >= BLOCK_WAYS || times->born[way] != READ(direct, rq, start_time_ns))) {
+		on_start(rq, direct);
+		way = way_find(set, rq);
+	}
+	if (issue && way < BLOCK_WAYS)
+		times->issued[way] = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -329,8 +338,8 @@ struct ending {
 /* Looks up what is in the table of a request that ended. */
 static __always_inline void entry_read(struct request *rq, struct ending *e, bool direct)
 {
-	__u64 id = request_id(rq, direct);
-	__u32 number = set_of(id), way;
+	__u64 hash = request_hash(rq, direct);
+	__u32 number = set_of(hash), way;
 	struct block_stamps *times;
 	struct block_set *set;
 
@@ -340,16 +349,18 @@ static __always_inline void entry_read(struct request *rq, struct ending *e, boo
 	way = way_find(set, rq);
 	if (way >= BLOCK_WAYS)
 		return;
-	if (set->way[way].check == check_of(id, rq, set->way[way].owner, direct))
-		e->owner = set->way[way].owner;
-	/* Where not every start is seen, the next use of the request must not find this owner. */
-	if (owner_by_issue)
-		set->way[way].request = 0;
-	if (!(own_issue || totals.stamp_starts))
+	e->owner = set->way[way].owner - hash;
+	if (!own_issue && e->created)
 		return;
 	times = bpf_map_lookup_elem(&stamps, &number);
 	if (!times)
 		return;
+	if (owner_by_issue) {
+		/* Not every start is seen: this may be what is left of an earlier use, and the next must not find it. */
+		if (times->born[way] != e->created)
+			e->owner = 0;
+		set->way[way].request = 0;
+	}
 	if (own_issue)
 		e->issued = times->issued[way];
 	if (!e->created)
@@ -422,8 +433,8 @@ static __always_inline void count_request(struct block_row *row, struct request 
 	bool write = op & 1;
 	__u64 latency;
 
-	if (!e.created && !totals.stamp_starts)
-		totals.stamp_starts = 1;
+	if (!e.created && !row->stamp_starts)
+		row->stamp_starts = 1;
 	entry_read(rq, &e, direct);
 	/* From now on the request cannot be asked how far it grew. */
 	if (READ(direct, rq, bio) != READ(direct, rq, biotail) && row->last_request == (__u64)rq)
@@ -446,7 +457,7 @@ static __always_inline int on_complete(struct request *rq, bool error, __u32 byt
 	if (op != REQ_OP_FLUSH &&
 	    (flags & rqf_io_stat ? !READ(direct, rq, part) : op >= REQ_OP_PASSTHROUGH))
 		return 0;
-	row = row_of(rq, direct);
+	row = row_of(rq, true, direct);
 	if (!row) {
 		ADD(totals.rows_full, 1);
 		return 0;
@@ -485,38 +496,37 @@ int block_rq_complete_raw(struct bpf_raw_tracepoint_args *ctx)
 SEC("tp_btf/block_io_start")
 int block_io_start(u64 *ctx)
 {
-	return on_start((struct request *)ctx[0], false, true, true);
+	return on_start((struct request *)ctx[0], true);
 }
 
 SEC("raw_tp/block_io_start")
 int block_io_start_raw(struct bpf_raw_tracepoint_args *ctx)
 {
-	return on_start((struct request *)ctx->args[0], false, true, false);
+	return on_start((struct request *)ctx->args[0], false);
 }
 
 SEC("tp_btf/block_rq_insert")
 int block_rq_insert(u64 *ctx)
 {
-	return on_start((struct request *)(queue_argument ? ctx[1] : ctx[0]), false, true, true);
+	return on_insert_or_issue((struct request *)(queue_argument ? ctx[1] : ctx[0]), false, true);
 }
 
 SEC("raw_tp/block_rq_insert")
 int block_rq_insert_raw(struct bpf_raw_tracepoint_args *ctx)
 {
-	return on_start((struct request *)(queue_argument ? ctx->args[1] : ctx->args[0]), false,
-			true, false);
+	return on_insert_or_issue((struct request *)(queue_argument ? ctx->args[1] : ctx->args[0]),
+				  false, false);
 }
 
 SEC("tp_btf/block_rq_issue")
 int block_rq_issue(u64 *ctx)
 {
-	return on_start((struct request *)(queue_argument ? ctx[1] : ctx[0]), true, owner_by_issue,
-			true);
+	return on_insert_or_issue((struct request *)(queue_argument ? ctx[1] : ctx[0]), true, true);
 }
 
 SEC("raw_tp/block_rq_issue")
 int block_rq_issue_raw(struct bpf_raw_tracepoint_args *ctx)
 {
-	return on_start((struct request *)(queue_argument ? ctx->args[1] : ctx->args[0]), true,
-			owner_by_issue, false);
+	return on_insert_or_issue((struct request *)(queue_argument ? ctx->args[1] : ctx->args[0]),
+				  true, false);
 }
