@@ -1,13 +1,12 @@
 #!/bin/bash
 # Which capabilities monitor needs, exactly; what it says without; what it gives up once it runs.
 set -u
-# shellcheck disable=SC2086 # options are words
 TOP=${TOP:-$(git rev-parse --show-toplevel)}
 BUILD=${BUILD:-$TOP/build}
 MBTRACE=${MBTRACE:-$BUILD/mbtrace}
 failed=0
 # The budget is not what this is about.
-unlimited="--max-overhead 100 --max-memory 1G"
+unlimited=(--max-overhead 100 --max-memory 1G)
 
 is() { # WHAT GOT WANT
 	if [ "$2" = "$3" ]; then
@@ -50,13 +49,13 @@ print(', '.join(n + ' ' + s['status'] for n, s in sources.items()))" "$1"
 }
 
 paranoid=$(cat /proc/sys/kernel/perf_event_paranoid)
-"$MBTRACE" monitor $unlimited -f json -n 1 -i 200ms >"$work/root.json" 2>/dev/null
+"$MBTRACE" monitor "${unlimited[@]}" -f json -n 1 -i 200ms >"$work/root.json" 2>/dev/null
 is "root: exit" $? 0
 needed=+bpf,+perfmon
 [ "$locked_memory" = False ] || needed+=,+sys_resource
 
 # Exactly what is needed is enough, for all that root gets.
-with $needed ./mbtrace monitor $unlimited -f json -n 2 -i 200ms >"$work/two.json" 2>"$work/err"
+with $needed ./mbtrace monitor "${unlimited[@]}" -f json -n 2 -i 200ms >"$work/two.json" 2>"$work/err"
 is "nobody with $needed: exit" $? 0
 is "nobody with $needed: nothing on standard error" "$(cat "$work/err")" ""
 if [ "$paranoid" -le 2 ]; then
@@ -77,7 +76,7 @@ PY
 
 # Less is not: one line that names the two, and exit 4.
 for caps in +bpf +perfmon "" +sys_ptrace,+dac_read_search,+net_admin; do
-	message=$(with "$caps" ./mbtrace monitor $unlimited -f json -n 1 -i 200ms 2>&1 >"$work/out")
+	message=$(with "$caps" ./mbtrace monitor "${unlimited[@]}" -f json -n 1 -i 200ms 2>&1 >"$work/out")
 	is "nobody with \"$caps\": exit" $? 4
 	is "nobody with \"$caps\": names the capabilities in one line" \
 		"$(grep -c 'CAP_BPF and CAP_PERFMON' <<<"$message") $(wc -l <<<"$message")" "1 1"
@@ -88,7 +87,7 @@ done
 caps=cap_bpf,cap_perfmon
 [ "$locked_memory" = False ] || caps+=,cap_sys_resource
 if setcap $caps+ep "$work/mbtrace" 2>/dev/null && [ -n "$(getcap "$work/mbtrace")" ]; then
-	(cd "$work" && setpriv --reuid 65534 --regid 65534 --clear-groups ./mbtrace monitor $unlimited -f json -n 1 -i 200ms \
+	(cd "$work" && setpriv --reuid 65534 --regid 65534 --clear-groups ./mbtrace monitor "${unlimited[@]}" -f json -n 1 -i 200ms \
 		>setcap.json 2>err)
 	is "setcap $caps+ep: exit" $? 0
 	is "setcap $caps+ep: as nobody with the capabilities" "$(states "$work/setcap.json")" "$(states "$work/two.json")"
@@ -114,14 +113,14 @@ gave_up() { # WHO PID
 	done
 }
 if "$MBTRACE" doctor -f json | grep -q '"name":"seccomp filters","status":"available"'; then
-	"$MBTRACE" monitor $unlimited -f json -i 200ms >"$work/run.json" 2>"$work/err" &
+	"$MBTRACE" monitor "${unlimited[@]}" -f json -i 200ms >"$work/run.json" 2>"$work/err" &
 	pid=$!
 	gave_up root $pid
 	kill -INT $pid
 	wait $pid
 	is "root: ends well in the sandbox" $? 0
 	is "root: no refused system call" "$(cat "$work/err")" ""
-	"$MBTRACE" monitor $unlimited -f json -i 200ms -n 3 -o "$work/file.json" 2>"$work/err"
+	"$MBTRACE" monitor "${unlimited[@]}" -f json -i 200ms -n 3 -o "$work/file.json" 2>"$work/err"
 	is "root: an output file is put in place in the sandbox" "$? $(wc -l <"$work/file.json") $(cat "$work/err")" "0 5 "
 else
 	echo "ok - sandbox # SKIP this kernel has no seccomp filters"
