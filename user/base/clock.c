@@ -2,6 +2,7 @@
 #include "base/clock.h"
 
 #include <ctype.h>
+#include <string.h>
 
 #include "base/macros.h"
 
@@ -49,6 +50,7 @@ char *clock_format(uint64_t realtime_ns, char *text)
 
 int clock_parse(const char *text, uint64_t *ret_realtime_ns)
 {
+	char again[CLOCK_TEXT_LEN];
 	struct tm tm = { 0 };
 	uint64_t fraction = 0, unit = NSEC_PER_SEC / 10;
 	const char *p = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
@@ -63,7 +65,11 @@ int clock_parse(const char *text, uint64_t *ret_realtime_ns)
 			fraction += (*p - '0') * unit;
 	}
 	seconds = timegm(&tm);
-	if (*p != 'Z' || p[1] || seconds < 0)
+	if (*p != 'Z' || p[1] || seconds < 0 || (uint64_t)seconds >= UINT64_MAX / NSEC_PER_SEC)
+		return -EINVAL;
+	/* strptime lets blanks and a 31st of February pass: written again it must be the same. */
+	clock_format((uint64_t)seconds * NSEC_PER_SEC, again);
+	if (strncmp(text, again, strlen("2026-01-01T00:00:00")) != 0)
 		return -EINVAL;
 	*ret_realtime_ns = (uint64_t)seconds * NSEC_PER_SEC + fraction;
 	return 0;

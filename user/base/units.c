@@ -31,10 +31,11 @@ static int parse_number(const char **text, double *ret_value)
 	if (!digits || digits > NUMBER_MAX_LEN)
 		return -EINVAL;
 	if (*p == 'e' || *p == 'E') {
+		const char *first = p + 1 + (p[1] == '-' || p[1] == '+');
 		char *end;
 		long exponent = strtol(p + 1, &end, 10);
 
-		if (end != p + 1 && labs(exponent) < 300) {
+		if (isdigit((unsigned char)*first) && labs(exponent) < 300) {
 			value *= pow(10, exponent);
 			p = end;
 		}
