@@ -15,13 +15,16 @@
 /* Values below 2^40 ns (18 minutes) have their own bins: a connect() may try for minutes. */
 #define TCP_BINS ((40 - BINS_SUB_BITS + 1) * BINS_SUB)
 
+/* Cells of sockets (bpf/tcp_sockets.bpf.h) in one group, the value of a map: what one call of a pass looks at. */
+#define TCP_CELLS 64
+
 /* The totals of one CPU. */
 struct tcp_cpu {
 	unsigned long long events; /* changes of state that counted, resets, first sights */
 	unsigned long long opened, accepted, closed, failed;
 	unsigned long long tx_bytes, rx_bytes, retransmits;
 	unsigned long long resets_sent, resets_received;
-	unsigned long long untracked; /* a socket could not be given its storage: its bytes are not known */
+	unsigned long long untracked; /* a socket could not be given its state: its bytes are not known */
 	unsigned long long accounts_full; /* a process could not be given its account */
 	unsigned long long unattributed; /* something was counted of a socket whose owner is not known */
 	unsigned long long accounts_taken; /* in all, so that a reader knows how far to look */
@@ -46,7 +49,7 @@ _Static_assert(sizeof(struct tcp_account) == 8 * 12, "wire format");
 
 /* What one pass over all sockets found; zeroed by user space before it. */
 struct tcp_found {
-	unsigned long long sockets; /* with storage, connections only */
+	unsigned long long sockets; /* connections and attempts at one */
 	unsigned long long established; /* as TcpCurrEstab counts: ESTABLISHED and CLOSE_WAIT */
 };
 

@@ -25,15 +25,15 @@
 
 /* A pool of 1.5 MiB: more processes than that within three intervals are counted as map_full. */
 #define MAX_ACCOUNTS 16384
-/* What the kernel allocates for a socket's storage: its head (192) and our element (192 with 104 bytes of content). */
-#define SOCKET_STORAGE_BYTES 384
+/* Connections for each entry of a table: 65,536 by default, of which a connection within this machine takes two. */
+#define SOCKETS_PER_ENTRY 4
 /* A walk or pass is given up when it is interrupted this often. */
 #define MAX_INTERRUPTS 1000
 
 struct probe {
 	struct tcp_bpf *skel;
 	struct process_table *processes;
-	bool storage; /* the variant: typed tracepoint and socket storage, or raw tracepoint and hash */
+	bool typed; /* the variant: typed tracepoint and compare-and-swap, or neither */
 	bool own_pid_ns; /* pids of events are those that the agent sees */
 	struct percpu cpus;
 	struct tcp_accounts accounts;
@@ -41,23 +41,21 @@ struct probe {
 	struct tcp_schedule schedule;
 };
 
-/* Whether typed programs may use socket storage (5.11) and the compare-and-swap they need (5.12, as this helper). */
-static bool kernel_has_socket_storage(const struct btf *btf)
+/* Whether the best programs are to be had: with a typed tracepoint, and compare-and-swap, which came with this helper in 5.12. */
+static bool kernel_has_typed_programs(const struct btf *btf)
 {
 	return kernel_has_typed_tracepoint(btf, "inet_sock_set_state") &&
 	       kernel_has_enum_value(btf, "bpf_func_id", "BPF_FUNC_check_mtu");
 }
 
-static void describe(struct probe_status *status, bool storage, uint32_t entries)
+static void describe(struct probe_status *status, bool typed)
 {
-	status->state = storage ? PROBE_ATTACHED : PROBE_DEGRADED;
-	snprintf(status->mode, sizeof(status->mode), "%s",
-		 storage ? "tp_btf + socket storage" : "raw_tp + hash");
-	status->reason[0] = 0;
-	if (!storage)
-		snprintf(status->reason, sizeof(status->reason),
-			 "no socket storage for tracing (Linux 5.12 has it): connections are kept in a hash of %u entries",
-			 entries);
+	status->state = typed ? PROBE_ATTACHED : PROBE_DEGRADED;
+	snprintf(status->mode, sizeof(status->mode), "%s", typed ? "tp_btf" : "raw_tp");
+	snprintf(status->reason, sizeof(status->reason), "%s",
+		 typed ? "" :
+			 "no compare-and-swap for programs (Linux 5.12 has it): bytes of a connection that ends in the "
+			 "microsecond in which it is looked at are counted twice");
 }
 
 static void tcp_supported(struct probe_status *ret_status)
@@ -73,7 +71,7 @@ static void tcp_supported(struct probe_status *ret_status)
 		snprintf(ret_status->reason, sizeof(ret_status->reason),
 			 "no BPF iterators over sockets: Linux 5.9 has them");
 	else
-		describe(ret_status, kernel_has_socket_storage(btf), 0);
+		describe(ret_status, kernel_has_typed_programs(btf));
 	btf__free(btf);
 }
 
@@ -189,9 +187,7 @@ static int tcp_read(struct probe *p, struct snapshot *s)
 
 static uint64_t tcp_map_bytes(const struct probe *p)
 {
-	uint64_t bytes = object_map_bytes(p->skel->obj);
-
-	return p->storage ? bytes + p->skel->bss->found.sockets * SOCKET_STORAGE_BYTES : bytes;
+	return object_map_bytes(p->skel->obj);
 }
 
 static uint64_t tcp_bpf_ns(const struct probe *p)
@@ -210,59 +206,68 @@ static void tcp_close(struct probe *p)
 	free(p);
 }
 
-/* Chooses, before load, the programs and maps of a variant. */
-static int configure(struct probe *p, const struct probe_settings *settings)
+static int size_maps(struct tcp_bpf *skel, const struct probe_settings *settings)
 {
-	struct tcp_bpf *skel = p->skel;
-	uint32_t accounts = CLAMP(settings->table_entries, 1, MAX_ACCOUNTS);
-	const struct {
-		struct bpf_program *program;
-		bool wanted;
-	} programs[] = {
-		{ skel->progs.state_change, p->storage },
-		{ skel->progs.state_change_raw, !p->storage },
-		{ skel->progs.socket_pass, p->storage },
-		{ skel->progs.socket_pass_hash, !p->storage },
-		{ skel->progs.file_walk, p->storage },
-		{ skel->progs.file_walk_raw, !p->storage },
-		{ skel->progs.socket_walk, p->storage },
-		{ skel->progs.socket_walk_raw, !p->storage },
-	};
+	uint32_t n_accounts = CLAMP(settings->table_entries, 1, MAX_ACCOUNTS);
+	uint32_t n_sockets = MAX(settings->table_entries, 1) * SOCKETS_PER_ENTRY;
 	const struct {
 		struct bpf_map *map;
 		uint32_t entries;
 	} maps[] = {
 		{ skel->maps.cpus, settings->possible_cpus },
-		{ skel->maps.accounts, accounts },
-		{ skel->maps.account_owners, accounts },
-		{ skel->maps.account_free, accounts },
-		{ skel->maps.sockets_hash, settings->table_entries },
-		{ skel->maps.listeners_hash, settings->table_entries },
+		{ skel->maps.accounts, n_accounts },
+		{ skel->maps.account_owners, n_accounts },
+		{ skel->maps.account_free, n_accounts },
+		{ skel->maps.sockets, n_sockets },
+		{ skel->maps.cells, (n_sockets + TCP_CELLS - 1) / TCP_CELLS },
+		{ skel->maps.cell_free, n_sockets },
 	};
 	int err = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-		bpf_program__set_autoload(programs[i].program, programs[i].wanted);
+	/* There are at least as many cells as accounts: one program fills both pools, a group of cells at a time. */
+	skel->rodata->n_cells = n_sockets;
+	skel->rodata->n_accounts = n_accounts;
 	for (size_t i = 0; i < ARRAY_SIZE(maps) && !err; i++)
 		err = bpf_map__set_max_entries(maps[i].map, maps[i].entries);
-	bpf_map__set_autocreate(skel->maps.sockets, p->storage);
-	bpf_map__set_autocreate(skel->maps.sockets_hash, !p->storage);
-	bpf_map__set_autocreate(skel->maps.listeners_hash, !p->storage);
-	/* These are attached by hand: one needs its map, one is run once. */
-	bpf_program__set_autoattach(skel->progs.socket_pass, false);
-	bpf_program__set_autoattach(skel->progs.socket_pass_hash, false);
-	bpf_program__set_autoattach(skel->progs.socket_walk, false);
-	bpf_program__set_autoattach(skel->progs.socket_walk_raw, false);
 	return err;
+}
+
+/* Chooses, before load, the programs of a variant. */
+static int configure(struct probe *p, const struct probe_settings *settings)
+{
+	struct tcp_bpf *skel = p->skel;
+	const struct {
+		struct bpf_program *typed, *plain;
+		bool attach; /* with the others; else by hand: it needs a map, or is run once */
+	} programs[] = {
+		{ skel->progs.state_change, skel->progs.state_change_raw, true },
+		{ skel->progs.socket_pass, skel->progs.socket_pass_plain, false },
+		{ skel->progs.file_walk, skel->progs.file_walk_plain, true },
+		{ skel->progs.socket_walk, skel->progs.socket_walk_plain, false },
+		{ skel->progs.pools_fill, NULL, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		bpf_program__set_autoattach(programs[i].typed, programs[i].attach);
+		if (!programs[i].plain)
+			continue;
+		bpf_program__set_autoattach(programs[i].plain, programs[i].attach);
+		bpf_program__set_autoload(programs[i].typed, p->typed);
+		bpf_program__set_autoload(programs[i].plain, !p->typed);
+	}
+	/* Raw tracepoints of those kernels want their memory in advance. */
+	if (!p->typed)
+		bpf_map__set_map_flags(skel->maps.sockets, 0);
+	return size_maps(skel, settings);
 }
 
 /* Loads one variant. 0, or -errno with nothing left loaded. */
 static int load(struct probe *p, const struct probe_settings *settings, struct probe_status *status,
-		bool storage)
+		bool typed)
 {
 	int err;
 
-	p->storage = storage;
+	p->typed = typed;
 	p->skel = tcp_bpf__open();
 	err = p->skel ? configure(p, settings) : -errno;
 	if (!err)
@@ -274,33 +279,35 @@ static int load(struct probe *p, const struct probe_settings *settings, struct p
 	return err;
 }
 
-static int attach_pass(struct probe *p)
+/* A program that is called for each group of cells. NULL with errno. */
+static struct bpf_link *attach_cells(const struct probe *p, const struct bpf_program *program)
 {
-	const struct bpf_map *map = p->storage ? p->skel->maps.sockets : p->skel->maps.sockets_hash;
-	const struct bpf_program *program = p->storage ? p->skel->progs.socket_pass :
-							 p->skel->progs.socket_pass_hash;
-	union bpf_iter_link_info info = { .map.map_fd = bpf_map__fd(map) };
+	union bpf_iter_link_info info = { .map.map_fd = bpf_map__fd(p->skel->maps.cells) };
 	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
 
-	p->pass = bpf_program__attach_iter(program, &options);
-	return p->pass ? 0 : -errno;
+	return bpf_program__attach_iter(program, &options);
+}
+
+/* Runs an iterator that is needed once. Takes the link, NULL for one that could not be made. 0 or -errno. */
+static int run_once(struct bpf_link *link)
+{
+	int err = link ? run_iterator(link) : -errno;
+
+	bpf_link__destroy(link);
+	return err;
 }
 
 /* Gives sockets that are there already their state, and owners where there are any; what they did before is not counted. */
 static int seed(struct probe *p)
 {
-	const struct bpf_program *program = p->storage ? p->skel->progs.socket_walk :
-							 p->skel->progs.socket_walk_raw;
-	struct bpf_link *sockets;
+	const struct bpf_program *sockets = p->typed ? p->skel->progs.socket_walk :
+						       p->skel->progs.socket_walk_plain;
 	int err;
 
 	p->skel->bss->seeding = true;
 	err = walk_files(p);
-	if (!err) {
-		sockets = bpf_program__attach_iter(program, NULL);
-		err = sockets ? run_iterator(sockets) : -errno;
-		bpf_link__destroy(sockets);
-	}
+	if (!err)
+		err = run_once(bpf_program__attach_iter(sockets, NULL));
 	p->skel->bss->seeding = false;
 	if (!err)
 		err = run_iterator(p->pass);
@@ -309,25 +316,27 @@ static int seed(struct probe *p)
 
 static int attach(struct probe *p)
 {
-	int err = percpu_open(&p->cpus, p->skel->maps.cpus);
+	struct tcp_bpf *skel = p->skel;
+	int err = percpu_open(&p->cpus, skel->maps.cpus);
 
 	if (!err)
-		err = tcp_accounts_open(&p->accounts, p->skel->maps.accounts,
-					p->skel->maps.account_owners, p->skel->maps.account_free);
+		err = tcp_accounts_open(&p->accounts, skel->maps.accounts,
+					skel->maps.account_owners, skel->maps.account_free);
 	if (!err)
-		err = tcp_bpf__attach(p->skel);
+		err = run_once(attach_cells(p, skel->progs.pools_fill));
 	if (!err)
-		err = attach_pass(p);
-	p->walk = p->storage ? p->skel->links.file_walk : p->skel->links.file_walk_raw;
-	if (!err)
-		err = seed(p);
-	return err;
+		err = tcp_bpf__attach(skel);
+	if (err)
+		return err;
+	p->walk = p->typed ? skel->links.file_walk : skel->links.file_walk_plain;
+	p->pass = attach_cells(p, p->typed ? skel->progs.socket_pass : skel->progs.socket_pass_plain);
+	return p->pass ? seed(p) : -errno;
 }
 
 static int tcp_open(const struct probe_settings *settings, struct probe **ret_probe,
 		    struct probe_status *status)
 {
-	bool storage = kernel_has_socket_storage(settings->btf);
+	bool typed = kernel_has_typed_programs(settings->btf);
 	struct probe *p = calloc(1, sizeof(*p));
 	int err;
 
@@ -335,11 +344,11 @@ static int tcp_open(const struct probe_settings *settings, struct probe **ret_pr
 		return -ENOMEM;
 	p->processes = settings->processes;
 	p->own_pid_ns = settings->pid_ns_level == 0;
-	err = load(p, settings, status, storage);
+	err = load(p, settings, status, typed);
 	/* What BTF promised the verifier may refuse; the other variant asks less of it. */
-	if (err && err != -EPERM && storage) {
-		storage = false;
-		err = load(p, settings, status, storage);
+	if (err && err != -EPERM && typed) {
+		typed = false;
+		err = load(p, settings, status, typed);
 	}
 	if (!err)
 		err = attach(p);
@@ -348,7 +357,7 @@ static int tcp_open(const struct probe_settings *settings, struct probe **ret_pr
 		tcp_close(p);
 		return err;
 	}
-	describe(status, storage, settings->table_entries);
+	describe(status, typed);
 	*ret_probe = p;
 	return 0;
 }

@@ -29,13 +29,7 @@ int tcp_accounts_open(struct tcp_accounts *a, const struct bpf_map *accounts,
 		return -errno;
 	a->accounts = mapped;
 	a->memory = calloc(a->n, sizeof(*a->memory));
-	if (!a->memory)
-		return -ENOMEM;
-	/* A stack: low numbers are handed out first, so that a reader need not look far. */
-	for (uint32_t i = a->n; i-- > 0;)
-		if (bpf_map_update_elem(a->free_fd, NULL, &i, BPF_ANY))
-			return -errno;
-	return 0;
+	return a->memory ? 0 : -ENOMEM;
 }
 
 void tcp_accounts_close(struct tcp_accounts *a)

@@ -49,7 +49,7 @@ struct tcp_accounts {
 	int owners_fd, free_fd;
 };
 
-/* After load. 0 or -errno; tcp_accounts_close() accepts a half-opened or zeroed pool. */
+/* After load; the stack of free slots is filled by a program. 0 or -errno; tcp_accounts_close() accepts a half-opened or zeroed pool. */
 int tcp_accounts_open(struct tcp_accounts *a, const struct bpf_map *accounts,
 		      const struct bpf_map *owners, const struct bpf_map *free);
 void tcp_accounts_close(struct tcp_accounts *a);
