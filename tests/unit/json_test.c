@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "base/utf8.h"
 #include "export/redact.h"
 #include "export/rows.h"
 #include "export_sample.h"
@@ -214,5 +215,73 @@ START_TEST(sort_keys)
 }
 END_TEST
 
-SUITE("json", rows_are_sorted_and_hidden_ones_counted, what_is_not_known_is_null, names_are_hidden,
+START_TEST(utf8_is_only_what_the_standard_allows)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} cases[] = {
+		{ "a", 1 },
+		{ "\x7f", 1 },
+		{ "\xc2\x80", 2 },
+		{ "\xdf\xbf", 2 },
+		{ "\xe0\xa0\x80", 3 },
+		{ "\xed\x9f\xbf", 3 },
+		{ "\xef\xbf\xbf", 3 },
+		{ "\xf0\x90\x80\x80", 4 },
+		{ "\xf4\x8f\xbf\xbf", 4 },
+		{ "\x80", 0 },
+		{ "\xc0\x80", 0 },
+		{ "\xc1\xbf", 0 },
+		{ "\xe0\x9f\xbf", 0 },
+		{ "\xed\xa0\x80", 0 },
+		{ "\xf0\x8f\xbf\xbf", 0 },
+		{ "\xf4\x90\x80\x80", 0 },
+		{ "\xf5\x80\x80\x80", 0 },
+		{ "\xff", 0 },
+		{ "\xe2\x82", 0 },
+		{ "\xc3"
+		  "a",
+		  0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		ck_assert_msg(utf8_len(cases[i].text, strlen(cases[i].text)) == cases[i].len,
+			      "case %zu", i);
+}
+END_TEST
+
+START_TEST(numbers_have_a_point_and_no_idle_zeros)
+{
+	static const struct {
+		double value;
+		int decimals;
+		const char *text;
+	} cases[] = {
+		{ 0, 3, "0" },
+		{ -0.0001, 3, "0" },
+		{ 1.5, 3, "1.5" },
+		{ -1.25, 1, "-1.3" },
+		{ 99.9996, 3, "100" },
+		{ 0.001, 3, "0.001" },
+		{ 1e15, 3, "1e+15" },
+		{ 123456789, 9, "123456789" },
+		{ 0.5, 0, "1" },
+		{ 1e300, 2, "1e+300" },
+		{ 2000000.125, 3, "2000000.125" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct buf b = BUF_INIT;
+
+		buf_addf(&b, cases[i].value, cases[i].decimals);
+		ck_assert_double_eq(strtod(buf_str(&b), NULL), strtod(cases[i].text, NULL));
+		ck_assert(cases[i].value >= 1e15 || strcmp(buf_str(&b), cases[i].text) == 0);
+		buf_release(&b);
+	}
+}
+END_TEST
+
+SUITE("json", utf8_is_only_what_the_standard_allows, numbers_have_a_point_and_no_idle_zeros,
+      rows_are_sorted_and_hidden_ones_counted, what_is_not_known_is_null, names_are_hidden,
       pseudonyms_are_stable, sort_keys)
