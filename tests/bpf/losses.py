@@ -52,6 +52,21 @@ equal(orders, [[], ["tcp"], ["block", "tcp"], ["fault", "block", "tcp"], ["sched
 check(monitor.samples[-1]["system"]["tcp"]["opened"] is None, "budget: what was shed is null")
 check(not monitor.summary["trust"]["complete"], "budget: not complete")
 
+# Over the budget while 3,000 processes are there, within it when they are gone.
+workload = Workload("sched", "procs", 3000)
+monitor = Monitor("-i", "100ms", "-n", 250, "--max-overhead", "1")
+workload.go()
+sleep(1)
+workload.end()
+for _ in range(200):
+    sleep(0.1)
+    shed = [s["trust"]["shed"] for s in monitor.samples]
+    if shed and max(map(len, shed)) > len(shed[-1]):
+        break
+monitor.stop()
+check(max(map(len, shed)) > 0, "budget: shed while it was too dear")
+check(len(shed[-1]) < max(map(len, shed)), "budget: taken back when it was not", shed[-1])
+
 monitor = Monitor("-i", "100ms", "-n", 12, "--max-memory", "1M")
 monitor.wait()
 check("tcp" in monitor.summary["trust"]["shed"], "memory budget: a source is shed")

@@ -194,7 +194,7 @@ static int write_header(struct monitor *m)
 /* Sheds or takes back a source when the cost of the interval says so. */
 static void keep_budget(struct monitor *m, const struct snapshot *s)
 {
-	uint64_t cost = s->self.cpu_ns + (s->self.bpf_ns == METRIC_NULL ? 0 : s->self.bpf_ns);
+	uint64_t cost = self_cost_ns(&m->self, m->sources, &s->self, s->trust.events);
 	uint64_t bytes =
 		s->self.rss_bytes + (s->self.map_bytes == METRIC_NULL ? 0 : s->self.map_bytes);
 	int id;

@@ -30,9 +30,11 @@ void self_init(struct self *self, const struct sources *sources)
 	*self = (struct self){ .statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC),
 			       .stats_fd = open("/proc/sys/kernel/bpf_stats_enabled",
 						O_RDONLY | O_CLOEXEC) };
+	self->trial_fd = sources_count_bpf();
 	self->cpu_before = clock_process_cpu_ns();
 	self->stats_before = read_number(self, self->stats_fd, 0);
 	self_rebase(self, sources);
+	self->trial_before = self->bpf_before;
 }
 
 void self_rebase(struct self *self, const struct sources *sources)
@@ -66,8 +68,31 @@ void self_measure(struct self *self, const struct sources *sources, struct self_
 	ret->map_bytes = self->map_bytes;
 }
 
+/* Ends the trial of the first interval and takes what it showed. */
+static void end_trial(struct self *self, const struct sources *sources, uint64_t events)
+{
+	uint64_t now = sources_bpf_ns(sources);
+
+	if (self->trial_fd < 0)
+		return;
+	if (events && now > self->trial_before)
+		self->bpf_ns_per_event = (double)(now - self->trial_before) / events;
+	close(TAKE_FD(self->trial_fd));
+}
+
+uint64_t self_cost_ns(struct self *self, const struct sources *sources,
+		      const struct self_metrics *m, uint64_t events)
+{
+	end_trial(self, sources, events);
+	if (m->bpf_ns != METRIC_NULL)
+		return m->cpu_ns + m->bpf_ns;
+	return m->cpu_ns + (uint64_t)(self->bpf_ns_per_event * events);
+}
+
 void self_release(struct self *self)
 {
+	if (self->trial_fd >= 0)
+		close(self->trial_fd);
 	if (self->statm_fd >= 0)
 		close(self->statm_fd);
 	if (self->stats_fd >= 0)

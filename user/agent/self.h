@@ -12,9 +12,12 @@ struct self {
 	struct buf text;
 	uint64_t map_bytes;
 	uint64_t map_age; /* looks since the maps were last added up */
+	int trial_fd; /* BPF run times are counted for the first interval while this is open */
+	uint64_t trial_before; /* BPF time when it began */
+	double bpf_ns_per_event; /* what that interval showed; 0: not known */
 };
 
-#define SELF_INIT ((struct self){ .statm_fd = -1, .stats_fd = -1 })
+#define SELF_INIT ((struct self){ .statm_fd = -1, .stats_fd = -1, .trial_fd = -1 })
 
 /* Starts counting from now. */
 void self_init(struct self *self, const struct sources *sources);
@@ -22,6 +25,12 @@ void self_init(struct self *self, const struct sources *sources);
 void self_rebase(struct self *self, const struct sources *sources);
 /* What was spent since the last look. */
 void self_measure(struct self *self, const struct sources *sources, struct self_metrics *ret);
+/*
+ * CPU time of the agent and of its programs in an interval with so many kernel events. Where the kernel does not count run times
+ * all the time, the programs' is reckoned from what an event cost in the first interval, in which they were counted.
+ */
+uint64_t self_cost_ns(struct self *self, const struct sources *sources,
+		      const struct self_metrics *m, uint64_t events);
 void self_release(struct self *self);
 
 #endif

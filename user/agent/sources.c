@@ -282,6 +282,11 @@ uint64_t sources_bpf_ns(const struct sources *s)
 	return total;
 }
 
+int sources_count_bpf(void)
+{
+	return kernel_count_run_time();
+}
+
 /* Makes every probe agree with the sources that are wanted and not shed. 0 or -errno of a probe that does not open. */
 static int apply(struct sources *s)
 {

@@ -50,6 +50,8 @@ void sources_drain(struct sources *s);
 uint64_t sources_map_bytes(const struct sources *s);
 uint64_t sources_bpf_ns(const struct sources *s);
 
+/* Begins to count the run time of programs, until the descriptor is closed. -errno: not permitted, or not on this kernel. */
+int sources_count_bpf(void);
 /* Gives up the last source that is attached; its id, or -1 when none is left to give up. */
 int sources_shed(struct sources *s);
 /* Takes back the source that was shed last; its id, or -1 when there is none or it cannot be opened. */

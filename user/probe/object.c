@@ -64,6 +64,11 @@ unsigned int kernel_possible_cpus(void)
 	return n > 0 ? n : 1;
 }
 
+int kernel_count_run_time(void)
+{
+	return bpf_enable_stats(BPF_STATS_RUN_TIME);
+}
+
 /* The function prototype of a tracepoint's typed form, or NULL. */
 static const struct btf_type *tracepoint_prototype(const struct btf *btf, const char *name)
 {

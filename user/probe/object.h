@@ -33,6 +33,9 @@ bool kernel_has_enum_value(const struct btf *btf, const char *enumeration, const
 /* Whether struct `type` has the member (nested anonymous members included). */
 bool kernel_has_member(const struct btf *btf, const char *type, const char *member);
 
+/* Counts the run time of programs while the returned descriptor is open (some 70 ns more a run); -errno if refused. */
+int kernel_count_run_time(void);
+
 /* Loads a skeleton's object and maps its globals (skel->bss); puts what libbpf said into status->reason when it fails. 0 or -errno. */
 int object_load(struct bpf_object_skeleton *skeleton, struct probe_status *status);
 /* Makes status say "absent" and, where it has no reason yet, why -errno happens to a probe and what to do. */
