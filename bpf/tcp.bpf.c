@@ -5,18 +5,12 @@
  * DESIGN. The kernel counts bytes, retransmissions and round-trip time of each connection itself, in its tcp_sock. We look at
  * them twice: when the socket reaches TCP_CLOSE (inet_sock_set_state fires before the counters go, for sockets that are
  * replaced by a timewait socket too), and once an interval for those that are open. Either look books what the counters
- * have grown by since the look before to the CPU's totals and to the owner's account. What is kept of a socket, and how a pass
- * over all of them stays cheap, is in tcp_sockets.bpf.h.
+ * have grown by since the look before to the CPU's totals and to the owner's account: tcp_owners.bpf.h. What is kept of
+ * a socket, and how a pass over all of them stays cheap: tcp_sockets.bpf.h.
  *
  * Both looks may meet: a socket dies on one CPU while the pass is at it on another. So what was booked moves by
  * compare-and-swap, and whoever moved it adds the growth: never both. The look at the end is the truth (all
  * counters are at rest then) and may also take back; the one of the pass only adds.
- *
- * Owner: who called connect(). A connection from outside is established in softirq, when nobody is at hand: it gets a
- * provisional owner, who called listen() on its port. It is made sure by the process that closes it, and for those that
- * stay open by a walk over all open files, run only when there are such sockets, and seldom enough to be cheap; what they
- * move in between is booked to the listener's process. `current` is trusted only while the socket is locked by a
- * process (sk_lock.owned): in softirq it is anybody.
  *
  * The alternatives: programs at tcp_sendmsg and tcp_cleanup_rbuf need fentry or kprobes and run per call; tcp_probe runs per
  * packet; socket local storage would have a listener's storage cloned to its children, but a clone that fails for want
@@ -26,6 +20,7 @@
 #include "common/kernel.bpf.h"
 #include "common/slots.bpf.h"
 #include "bpf/tcp.h"
+#include "bpf/tcp_owners.bpf.h"
 #include "bpf/tcp_sockets.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -35,7 +30,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define SHUTDOWN_MASK 3
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
-#define LISTENERS 1024 /* more ports than that: the owner guessed is nobody until it is known */
 
 /* Set before load. */
 const volatile __u32 n_cells = 0;
@@ -45,24 +39,6 @@ const volatile __u32 n_accounts = 0;
 volatile bool seeding = false;
 struct tcp_found found = {};
 
-/* Who listens where: the guess for connections from outside. Of two processes on one port the later one. */
-struct listen_key {
-	__u64 net; /* address of the struct net */
-	__u64 port;
-};
-
-struct owner {
-	__u64 key; /* process_key() */
-	__u64 start;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, LISTENERS);
-	__type(key, struct listen_key);
-	__type(value, struct owner);
-} listeners SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -70,29 +46,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct tcp_cpu);
 } cpus SEC(".maps");
-
-/* A pool as DEFINE_SLOTS makes, of accounts. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct tcp_account);
-} accounts SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u64);
-	__type(value, __u32);
-} account_owners SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_STACK);
-	__uint(max_entries, 1);
-	__uint(key_size, 0);
-	__uint(value_size, 4);
-} account_free SEC(".maps");
 
 static __always_inline struct tcp_cpu *this_cpu(void)
 {
@@ -107,107 +60,6 @@ static __always_inline struct tcp_sock *tcp_of(struct sock *sk, int mode)
 	if (mode & MODE_DIRECT)
 		return bpf_skc_to_tcp_sock(sk);
 	return BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP ? (struct tcp_sock *)sk : NULL;
-}
-
-/* --- owners and their accounts --- */
-
-static __always_inline struct task_struct *current_task(int mode)
-{
-	return mode & MODE_DIRECT ? bpf_get_current_task_btf() :
-				    (struct task_struct *)bpf_get_current_task();
-}
-
-static __always_inline void owner_of(struct owner *o, struct task_struct *task, int mode)
-{
-	o->start = mode & MODE_DIRECT ? task->group_leader->start_boottime :
-					BPF_CORE_READ(task, group_leader, start_boottime);
-	o->key = process_key(READ(mode, task, tgid), o->start);
-}
-
-static __always_inline void listen_key_of(struct listen_key *key, struct sock *sk)
-{
-	key->net = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net);
-	key->port = BPF_CORE_READ(sk, __sk_common.skc_num);
-}
-
-/* Notes who listens on this socket's port. */
-static __always_inline void listener_note(struct sock *sk, struct task_struct *task, __u64 flags,
-					  int mode)
-{
-	struct listen_key key;
-	struct owner o;
-
-	listen_key_of(&key, sk);
-	owner_of(&o, task, mode);
-	bpf_map_update_elem(&listeners, &key, &o, flags);
-}
-
-/* The account of the socket's owner; NULL (and counted) when there is none to be had. */
-static __always_inline struct tcp_account *account_of(struct tcp_cpu *cpu, struct tcp_socket *s)
-{
-	__u32 number = s->slot - 1;
-	__u64 owner = s->owner;
-	struct tcp_account *a;
-
-	if (!owner) {
-		ADD(cpu->unattributed, 1);
-		return NULL;
-	}
-	a = bpf_map_lookup_elem(&accounts, &number);
-	if (a && a->owner == owner)
-		return a;
-	number = slot_take(&accounts, &account_owners, &account_free, owner);
-	a = number == SLOT_NONE ? NULL : bpf_map_lookup_elem(&accounts, &number);
-	if (!a) {
-		ADD(cpu->accounts_full, 1);
-		return NULL;
-	}
-	if (!a->start) {
-		a->tgid = owner >> 42; /* process_key() */
-		a->start = s->start;
-		ADD(cpu->accounts_taken, 1);
-	}
-	s->slot = number + 1;
-	return a;
-}
-
-/* Gives the socket to a process that is at hand, whose name is noted: it may be gone when somebody asks. */
-static __always_inline void socket_give(struct tcp_cpu *cpu, struct tcp_socket *s,
-					struct task_struct *task, int mode)
-{
-	struct tcp_account *a;
-	struct owner o;
-
-	owner_of(&o, task, mode);
-	s->owner = o.key;
-	s->start = o.start;
-	s->slot = 0;
-	a = account_of(cpu, s);
-	if (a && !a->comm[0])
-		BPF_CORE_READ_STR_INTO(&a->comm, task, group_leader, comm);
-}
-
-/* The owner of a provisional one is sure now. */
-static __always_inline void socket_name(struct tcp_cpu *cpu, struct tcp_socket *s,
-					struct task_struct *task, int mode)
-{
-	if (!take_flag(&s->provisional, mode))
-		return;
-	ADD(cpu->unnamed, -1);
-	socket_give(cpu, s, task, mode);
-}
-
-/* A process that has locked the socket is using it. Kernel threads do so on behalf of others. */
-static __always_inline void socket_claim(struct tcp_cpu *cpu, struct tcp_socket *s, struct sock *sk,
-					 int mode)
-{
-	struct task_struct *task;
-
-	if (!s->provisional || !READ(mode, sk, sk_lock.owned))
-		return;
-	task = current_task(mode);
-	if (!(READ(mode, task, flags) & PF_KTHREAD))
-		socket_name(cpu, s, task, mode);
 }
 
 /* --- booking --- */

@@ -143,6 +143,7 @@ if ip netns add $netns 2>/dev/null; then
 	ip -n $netns neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev v0
 	prefix="ip netns exec $netns"
 	check "network namespace" --connections 300 --send 1000 --receive 3000 --workers 2
+	# shellcheck disable=SC2016 # awk's own
 	mib() { ip netns exec $netns awk -v name="$1" '
 		/^Tcp:/ && !names { split($0, n); names = 1; next }
 		/^Tcp:/ { split($0, v); for (i in n) if (n[i] == name) print v[i] }' /proc/net/snmp; }

@@ -76,7 +76,7 @@ static struct {
 	int look; /* servers: note tcp_info now */
 	int looked;
 	int go; /* close */
-} *shared;
+} * shared;
 
 static struct note *me;
 
@@ -261,7 +261,8 @@ static void serve_new(int epoll, int listener)
 		if (errno == EAGAIN || errno == ECONNABORTED)
 			return;
 		/* Another worker still has room. */
-		if (errno == EMFILE && opt.workers > 1 && epoll_ctl(epoll, EPOLL_CTL_DEL, listener, &event) == 0)
+		if (errno == EMFILE && opt.workers > 1 &&
+		    epoll_ctl(epoll, EPOLL_CTL_DEL, listener, &event) == 0)
 			return;
 		die("accept");
 	}
@@ -286,7 +287,8 @@ static void look(void)
 
 static void serve(int listener, enum role role)
 {
-	struct epoll_event events[64], event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = listener };
+	struct epoll_event events[64],
+		event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = listener };
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct rlimit limit;
 	bool has_looked = false;
@@ -462,8 +464,8 @@ static void print_notes(void)
 		printf("%s{\"role\":\"%s\",\"pid\":%d,\"opened\":%lu,\"accepted\":%lu,\"closed\":%lu,\"failed\":%lu,"
 		       "\"tx_bytes\":%lu,\"rx_bytes\":%lu,\"info_tx_bytes\":%lu,\"info_rx_bytes\":%lu,"
 		       "\"retransmits\":%lu,\"rtt_ns\":%lu}",
-		       i ? "," : "", role_names[n->role], n->pid, n->opened, n->accepted, n->closed, n->failed, n->tx,
-		       n->rx, n->info_tx, n->info_rx, n->retransmits, n->rtt_ns);
+		       i ? "," : "", role_names[n->role], n->pid, n->opened, n->accepted, n->closed,
+		       n->failed, n->tx, n->rx, n->info_tx, n->info_rx, n->retransmits, n->rtt_ns);
 	}
 	printf("]}\n");
 	fflush(stdout);
@@ -486,11 +488,13 @@ static void hold(void)
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "family", 1, NULL, 'f' },  { "connections", 1, NULL, 'n' }, { "clients", 1, NULL, 'c' },
-		{ "workers", 1, NULL, 'w' }, { "send", 1, NULL, 's' },	      { "receive", 1, NULL, 'r' },
-		{ "close", 1, NULL, 'e' },   { "hold", 0, NULL, 'h' },	      { "refused", 1, NULL, 'x' },
-		{ "silent", 1, NULL, 'b' },  { "silent-to", 1, NULL, 'B' },   { "silent-ms", 1, NULL, 'm' },
-		{ "drop", 1, NULL, 'd' },    { NULL, 0, NULL, 0 },
+		{ "family", 1, NULL, 'f' },    { "connections", 1, NULL, 'n' },
+		{ "clients", 1, NULL, 'c' },   { "workers", 1, NULL, 'w' },
+		{ "send", 1, NULL, 's' },      { "receive", 1, NULL, 'r' },
+		{ "close", 1, NULL, 'e' },     { "hold", 0, NULL, 'h' },
+		{ "refused", 1, NULL, 'x' },   { "silent", 1, NULL, 'b' },
+		{ "silent-to", 1, NULL, 'B' }, { "silent-ms", 1, NULL, 'm' },
+		{ "drop", 1, NULL, 'd' },      { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -498,32 +502,62 @@ static void parse(int argc, char **argv)
 		long value = optarg ? strtol(optarg, NULL, 0) : 0;
 
 		switch (c) {
-		case 'f': opt.family = strcmp(optarg, "mapped") ? value : 46; break;
-		case 'n': opt.connections = value; break;
-		case 'c': opt.clients = value; break;
-		case 'w': opt.workers = value; break;
-		case 's': opt.send = value; break;
-		case 'r': opt.receive = value; break;
-		case 'e':
-			opt.closer = *optarg == 'r' ? CLOSE_RESET : *optarg == 's' ? CLOSE_SERVER : CLOSE_CLIENT;
+		case 'f':
+			opt.family = strcmp(optarg, "mapped") ? value : 46;
 			break;
-		case 'h': opt.hold = true; break;
-		case 'x': opt.refused = value; break;
-		case 'b': opt.silent = value; break;
-		case 'B': opt.silent_address = optarg; break;
-		case 'm': opt.silent_ms = value; break;
-		case 'd': opt.drop_pct = value; break;
-		default: exit(2);
+		case 'n':
+			opt.connections = value;
+			break;
+		case 'c':
+			opt.clients = value;
+			break;
+		case 'w':
+			opt.workers = value;
+			break;
+		case 's':
+			opt.send = value;
+			break;
+		case 'r':
+			opt.receive = value;
+			break;
+		case 'e':
+			opt.closer = *optarg == 'r' ? CLOSE_RESET :
+				     *optarg == 's' ? CLOSE_SERVER :
+						      CLOSE_CLIENT;
+			break;
+		case 'h':
+			opt.hold = true;
+			break;
+		case 'x':
+			opt.refused = value;
+			break;
+		case 'b':
+			opt.silent = value;
+			break;
+		case 'B':
+			opt.silent_address = optarg;
+			break;
+		case 'm':
+			opt.silent_ms = value;
+			break;
+		case 'd':
+			opt.drop_pct = value;
+			break;
+		default:
+			exit(2);
 		}
 	}
-	if (opt.clients < 1 || opt.clients + opt.workers + 1 > MAX_PROCESSES || (opt.silent && !opt.silent_address))
+	if (opt.clients < 1 || opt.clients + opt.workers + 1 > MAX_PROCESSES ||
+	    (opt.silent && !opt.silent_address))
 		exit(2);
 }
 
 /* Room for the descriptors that one process of either side holds. */
 static void raise_limit(void)
 {
-	long side = opt.workers && opt.workers < opt.clients ? opt.workers : opt.workers ? opt.clients : 1;
+	long side = opt.workers && opt.workers < opt.clients ? opt.workers :
+		    opt.workers				     ? opt.clients :
+							       1;
 	rlim_t need = (opt.hold ? opt.connections / side : 0) + 1000;
 	struct rlimit limit;
 
@@ -541,7 +575,8 @@ int main(int argc, char **argv)
 
 	parse(argc, argv);
 	raise_limit();
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	if (shared == MAP_FAILED)
 		die("mmap");
 	if (opt.connections) {
@@ -554,7 +589,8 @@ int main(int argc, char **argv)
 	for (long i = 0; i < opt.clients; i++) {
 		if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			run_client(opt.connections * i / opt.clients, opt.connections * (i + 1) / opt.clients);
+			run_client(opt.connections * i / opt.clients,
+				   opt.connections * (i + 1) / opt.clients);
 		}
 	}
 	if (opt.hold)
