@@ -5,12 +5,12 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/macros.h"
 #include "bpf/sched.h"
 #include "probe/object.h"
+#include "probe/percpu.h"
 #include "probe/process.h"
 #include "probe/slots.h"
 #include "sched.skel.h"
@@ -46,9 +46,7 @@ struct probe {
 	struct process_table *processes;
 	bool follow; /* sched_switch is attached */
 	struct map threads; /* id → struct thread */
-	struct sched_cpu *cpus; /* mapped */
-	struct sched_cpu *before; /* as of the last read */
-	unsigned int n_cpus;
+	struct percpu cpus;
 	struct slots runq;
 	struct ring_buffer *ring;
 	char *buffer;
@@ -57,13 +55,6 @@ struct probe {
 	uint64_t unattributed; /* threads that should have been known, since the last read */
 	uint64_t hidden; /* switches that the kernel did not show, since the last read */
 };
-
-static size_t cpus_length(const struct probe *p)
-{
-	size_t page = sysconf(_SC_PAGESIZE);
-
-	return (p->n_cpus * sizeof(struct sched_cpu) + page - 1) & ~(page - 1);
-}
 
 /* The larger of two totals; what a later record lacks is kept until it is overtaken. */
 static uint64_t grow(uint64_t *total, uint64_t value)
@@ -274,72 +265,26 @@ static void add_runq(uint64_t owner, const struct dist *growth, void *context)
 		dist_merge(&process->now.runq, growth);
 }
 
-/* The growth of one histogram over all CPUs. */
-static void add_bins(struct dist *d, const struct probe *p, size_t bins_offset, size_t sum_offset)
-{
-	uint64_t sum = 0;
+#define GROWTH(member) percpu_growth(&p->cpus, offsetof(struct sched_cpu, member))
+#define DIST(member, d)                                                       \
+	percpu_dist(&p->cpus, offsetof(struct sched_cpu, member), BINS_COUNT, \
+		    offsetof(struct sched_cpu, member##_sum), d)
 
-	dist_clear(d);
-	for (unsigned int bin = 0; bin < BINS_COUNT; bin++) {
-		uint64_t count = 0;
-
-		for (unsigned int cpu = 0; cpu < p->n_cpus; cpu++) {
-			const uint64_t *now =
-				(const uint64_t *)((const char *)&p->cpus[cpu] + bins_offset);
-			uint64_t *before = (uint64_t *)((char *)&p->before[cpu] + bins_offset);
-			uint64_t value = __atomic_load_n(&now[bin], __ATOMIC_RELAXED);
-
-			count += value - before[bin];
-			before[bin] = value;
-		}
-		dist_add_bin(d, bin, count);
-	}
-	for (unsigned int cpu = 0; cpu < p->n_cpus; cpu++) {
-		const uint64_t *now = (const uint64_t *)((const char *)&p->cpus[cpu] + sum_offset);
-		uint64_t *before = (uint64_t *)((char *)&p->before[cpu] + sum_offset);
-		uint64_t value = __atomic_load_n(now, __ATOMIC_RELAXED);
-
-		sum += value - *before;
-		*before = value;
-	}
-	if (d->count)
-		dist_set_exact(d, sum, d->min, d->max);
-}
-
-/* The growth of one counter over all CPUs. */
-static uint64_t add_counter(const struct probe *p, size_t offset)
-{
-	uint64_t growth = 0;
-
-	for (unsigned int cpu = 0; cpu < p->n_cpus; cpu++) {
-		uint64_t *before = (uint64_t *)((char *)&p->before[cpu] + offset);
-		uint64_t value = __atomic_load_n(
-			(const uint64_t *)((const char *)&p->cpus[cpu] + offset), __ATOMIC_RELAXED);
-
-		growth += value - *before;
-		*before = value;
-	}
-	return growth;
-}
-
-#define COUNTER(p, member) add_counter(p, offsetof(struct sched_cpu, member))
-
+/* What the programs counted for the system since the last read. */
 static void read_cpus(struct probe *p, struct snapshot *s)
 {
 	struct trust_metrics *trust = &s->trust;
 
 	if (p->follow) {
 		/* The system's number of switches is the kernel's own (/proc/stat): it counts hidden ones too. */
-		trust->events += COUNTER(p, switches);
-		add_bins(&s->system.runq, p, offsetof(struct sched_cpu, runq),
-			 offsetof(struct sched_cpu, runq_sum));
-		add_bins(&s->system.oncpu, p, offsetof(struct sched_cpu, oncpu),
-			 offsetof(struct sched_cpu, oncpu_sum));
+		trust->events += GROWTH(switches);
+		DIST(runq, &s->system.runq);
+		DIST(oncpu, &s->system.oncpu);
 	}
-	trust->map_full += COUNTER(p, storage_failed) + COUNTER(p, slots_empty);
-	trust->lost += COUNTER(p, exits_lost);
-	trust->events += COUNTER(p, exits);
-	trust->discarded += COUNTER(p, discarded);
+	trust->map_full += GROWTH(storage_failed) + GROWTH(slots_empty);
+	trust->lost += GROWTH(exits_lost);
+	trust->events += GROWTH(exits);
+	trust->discarded += GROWTH(discarded);
 	trust->unattributed += p->unattributed + p->hidden;
 	p->unattributed = p->hidden = 0;
 }
@@ -422,13 +367,11 @@ static void sched_close(struct probe *p)
 		return;
 	ring_buffer__free(p->ring);
 	slots_close(&p->runq);
-	if (p->cpus)
-		munmap(p->cpus, cpus_length(p));
+	percpu_close(&p->cpus);
 	sched_bpf__destroy(p->skel);
 	for (size_t i = 0; (t = map_next(&p->threads, &i));)
 		free(t);
 	map_release(&p->threads);
-	free(p->before);
 	free(p->buffer);
 	free(p);
 }
@@ -468,7 +411,7 @@ static int configure(struct probe *p, const struct probe_settings *settings,
 				 "type of the tracepoint sched_switch in the kernel's BTF",
 			 settings->table_entries);
 
-	err = bpf_map__set_max_entries(skel->maps.cpus, p->n_cpus);
+	err = bpf_map__set_max_entries(skel->maps.cpus, settings->possible_cpus);
 	if (!err)
 		err = bpf_map__set_max_entries(skel->maps.exits, settings->ring_bytes);
 	if (!err)
@@ -508,15 +451,12 @@ static int attach(struct probe *p)
 
 static int map_memory(struct probe *p)
 {
-	p->cpus = mmap(NULL, cpus_length(p), PROT_READ, MAP_SHARED, bpf_map__fd(p->skel->maps.cpus),
-		       0);
-	if (p->cpus == MAP_FAILED) {
-		p->cpus = NULL;
-		return -errno;
-	}
-	p->before = calloc(p->n_cpus, sizeof(*p->before));
+	int err = percpu_open(&p->cpus, p->skel->maps.cpus);
+
+	if (err)
+		return err;
 	p->buffer = malloc(PASS_BUFFER);
-	if (!p->before || !p->buffer)
+	if (!p->buffer)
 		return -ENOMEM;
 	p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.exits), on_last_record, p, NULL);
 	if (!p->ring)
@@ -547,7 +487,6 @@ static int sched_open(const struct probe_settings *settings, struct probe **ret_
 		return -ENOMEM;
 	p->processes = settings->processes;
 	p->follow = settings->sources & (1u << SOURCE_SCHED);
-	p->n_cpus = settings->possible_cpus;
 	p->skel = sched_bpf__open();
 	err = p->skel ? configure(p, settings, status) : -errno;
 	if (!err)
