@@ -40,22 +40,18 @@ static char device[64], name[32], folder[] = "/tmp/block-test-XXXXXX";
 static int device_fd = -1, direct_fd = -1;
 static void *page;
 
-static void device_setup(void)
+/* Makes a loop device over a file, which this closes. */
+static void device_open(int backing, uint32_t flags)
 {
-	char backing[64];
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), fd, number;
-	struct loop_config config = { .block_size = BLOCK, .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+	struct loop_config config = { .fd = backing,
+				      .block_size = BLOCK,
+				      .info.lo_flags = LO_FLAGS_AUTOCLEAR | flags };
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	ck_assert_int_eq(mount("tmpfs", folder, "tmpfs", 0, "size=" TMPFS_SIZE), 0);
-	snprintf(backing, sizeof(backing), "%s/image", folder);
-	fd = open(backing, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, DEVICE_SIZE), 0);
-	config.fd = fd;
 	/* Another may take the free device before us. */
 	for (int i = 0; i < 10 && device_fd < 0; i++) {
-		number = ioctl(control, LOOP_CTL_GET_FREE);
+		int number = ioctl(control, LOOP_CTL_GET_FREE);
+
 		ck_assert_int_ge(number, 0);
 		snprintf(name, sizeof(name), "loop%d", number);
 		snprintf(device, sizeof(device), "/dev/%s", name);
@@ -66,18 +62,37 @@ static void device_setup(void)
 	ck_assert_int_ge(device_fd, 0);
 	direct_fd = open(device, O_RDWR | O_DIRECT | O_CLOEXEC);
 	ck_assert_int_ge(direct_fd, 0);
+	close(backing);
+	close(control);
+}
+
+static void device_close(void)
+{
+	close(TAKE_FD(direct_fd));
+	close(TAKE_FD(device_fd));
+}
+
+static void device_setup(void)
+{
+	char backing[64];
+	int fd;
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_int_eq(mount("tmpfs", folder, "tmpfs", 0, "size=" TMPFS_SIZE), 0);
+	snprintf(backing, sizeof(backing), "%s/image", folder);
+	fd = open(backing, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, DEVICE_SIZE), 0);
 	ck_assert_int_eq(posix_memalign(&page, BLOCK, BLOCK * DEPTH), 0);
 	memset(page, 'm', BLOCK * DEPTH);
-	close(fd);
-	close(control);
+	device_open(fd, 0);
 	umount2(folder, MNT_DETACH);
 	rmdir(folder);
 }
 
 static void device_teardown(void)
 {
-	close(direct_fd);
-	close(device_fd);
+	device_close();
 	free(page);
 }
 
@@ -201,6 +216,16 @@ static void write_blocks(unsigned int n)
 		ck_assert_int_eq(pwrite(direct_fd, page, BLOCK, (off_t)i * BLOCK), BLOCK);
 }
 
+/* Writes that are each made permanent: the data is a step of a flush sequence. */
+static void write_durably(unsigned int n)
+{
+	int fd = open(device, O_RDWR | O_DIRECT | O_DSYNC | O_CLOEXEC);
+
+	for (unsigned int i = 0; i < n; i++)
+		ck_assert_int_eq(pwrite(fd, page, BLOCK, (off_t)i * BLOCK), BLOCK);
+	close(fd);
+}
+
 /* DEPTH reads at once; `stride` 1 lets the kernel merge them. */
 static void read_at_once(unsigned int stride)
 {
@@ -304,6 +329,58 @@ START_TEST(counts_with_neither)
 {
 	check_counts((const char *[]){ "btf_trace_block_rq_complete", "btf_trace_block_io_start",
 				       NULL });
+}
+END_TEST
+
+/* The data of a flush sequence ends once when it is written, and its request once more when the cache was flushed. */
+START_TEST(flush_sequences_count_once)
+{
+	uint64_t reads, writes, timed;
+	const struct device_metrics *d;
+	struct trial t;
+
+	trial_begin(&t, NULL, 64, 1024);
+	write_durably(20);
+	d = trial_read(&t);
+	ck_assert_ptr_nonnull(d);
+	check_device(&t, d, d->io.writes - 20);
+	ck_assert_uint_eq(d->io.write_bytes, 20 * BLOCK);
+	ck_assert_uint_ge(d->io.flushes, 20);
+	process_counts(&t, getpid(), &reads, &writes, &timed);
+	if (kernel_has_typed_tracepoint(t.settings.btf, "block_io_start"))
+		ck_assert_uint_eq(writes, d->io.writes);
+	trial_end(&t);
+}
+END_TEST
+
+/* The file below ends inside a request: the device completes that in two parts, the second with an error. */
+START_TEST(parts_of_a_request)
+{
+	const char *where = getenv("TMPDIR") ?: "/tmp";
+	const struct device_metrics *d;
+	char path[128];
+	struct trial t;
+	int fd, kept;
+
+	snprintf(path, sizeof(path), "%s/block-test-XXXXXX", where);
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	unlink(path);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(write(fd, page, DEPTH * BLOCK), DEPTH * BLOCK);
+	ck_assert_int_eq(fsync(fd), 0);
+	kept = dup(fd);
+	device_close();
+	device_open(fd, LO_FLAGS_DIRECT_IO);
+	trial_begin(&t, NULL, 64, 1024);
+	ck_assert_int_eq(pread(direct_fd, page, DEPTH * BLOCK, 0), DEPTH * BLOCK);
+	ck_assert_int_eq(ftruncate(kept, 3 * DEPTH * BLOCK / 2), 0);
+	ck_assert_int_le(pread(direct_fd, page, DEPTH * BLOCK, DEPTH * BLOCK), DEPTH * BLOCK);
+	d = trial_read(&t);
+	check_device(&t, d, 0);
+	ck_assert_uint_ge(d->io.reads, 2);
+	close(kept);
+	trial_end(&t);
 }
 END_TEST
 
@@ -524,6 +601,8 @@ int main(void)
 				 counts_without_types,
 				 counts_without_io_start,
 				 counts_with_neither,
+				 flush_sequences_count_once,
+				 parts_of_a_request,
 				 table_too_small,
 				 slots_too_few,
 				 iostats_off,
