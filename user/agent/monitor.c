@@ -131,6 +131,7 @@ static int open_events(struct monitor *m)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
