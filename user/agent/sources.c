@@ -328,7 +328,12 @@ int sources_restore(struct sources *s)
 		if (!(s->shed & (1u << id)))
 			continue;
 		s->shed &= ~(1u << id);
-		return apply(s) ? -1 : id;
+		if (apply(s) == 0)
+			return id;
+		/* What does not open now stays shed, and is tried again later. */
+		s->shed |= 1u << id;
+		apply(s);
+		return -1;
 	}
 	return -1;
 }

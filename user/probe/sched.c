@@ -511,7 +511,7 @@ static int sched_open(const struct probe_settings *settings, struct probe **ret_
 
 const struct probe_ops sched_probe = {
 	.name = "sched",
-	.sources = 1u << SOURCE_SCHED | 1u << SOURCE_FAULT,
+	.sources = 1u << SOURCE_SCHED,
 	.required = true,
 	.open = sched_open,
 	.read = sched_read,
