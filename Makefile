@@ -159,6 +159,7 @@ install: all
 	ln -sf libmbtrace.so.0 $(DESTDIR)$(PREFIX)/lib/libmbtrace.so
 	for page in $(wildcard docs/man/*.[1-8]); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	install -D -m 644 tools/dist/mbtrace.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mbtrace
 
 clean:
 	rm -rf $(BUILD)
