@@ -1,6 +1,6 @@
 #!/bin/bash
-# The manual pages, the completion and the README say what the program's own tables say: commands, options with their
-# letters, values and defaults, members. Needs no privilege. `WRITE=1 tests/cli/manual.sh` renews the lists of members.
+# The manual pages and READMEs say what the program's own tables say: commands, options with their letters, values and
+# defaults, members, BPF programs. Needs no privilege. `WRITE=1 tests/cli/manual.sh` renews the lists of members.
 set -u
 top=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
 mbtrace=${MBTRACE:-${BUILD:-$top/build}/mbtrace}
@@ -131,6 +131,21 @@ readme_options() {
 	done
 }
 
+# The programs of bpf/ and those named in the table of its README.
+compare_programs() {
+	local program programs problems=''
+	programs=$(grep -hA1 '^SEC("[a-z_]*/' bpf/*.bpf.c |
+		sed -nE 's/^int (BPF_PROG\()?([a-z_0-9]+).*/\2/p' | sort -u)
+	for program in $programs; do
+		grep -q "\`$program\`" bpf/README.md || problems+="not in the table: $program"$'\n'
+	done
+	for program in $(sed -nE 's/^\| [^|]*\| (`[^|]*) \|.*/\1/p' bpf/README.md | grep -oE '`[a-z_0-9]+`' | tr -d '`'); do
+		grep -qx "$program" <<<"$programs" || problems+="does not exist: $program"$'\n'
+	done
+	[ -n "$programs" ] || problems="no programs in bpf/"
+	printf '%s' "$problems"
+}
+
 result "the commands are described" "$(compare_commands)"
 result "the global options are described" "$(compare_options docs/man/mbtrace.1 help)"
 for page in docs/man/mbtrace-*.1; do
@@ -140,6 +155,7 @@ for page in docs/man/mbtrace-*.1; do
 done
 result "the members are described, as in docs/output.md" "$(compare_members)"
 result "the examples use options that exist" "$(readme_options)"
+result "every BPF program is in the table of bpf/README.md" "$(compare_programs)"
 for page in docs/man/*.1; do
 	if command -v mandoc >/dev/null; then
 		result "$(basename "$page") is clean mdoc" "$(lint_page "$page")"
