@@ -1,6 +1,6 @@
 #!/bin/bash
 # The manual pages and READMEs say what the program's own tables say: commands, options with their letters, values and
-# defaults, members, BPF programs. Needs no privilege. `WRITE=1 tests/cli/manual.sh` renews the lists of members.
+# defaults, members, BPF programs, costs. Needs no privilege. `WRITE=1 tests/cli/manual.sh` renews what can be copied.
 set -u
 top=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
 mbtrace=${MBTRACE:-${BUILD:-$top/build}/mbtrace}
@@ -114,6 +114,25 @@ if os.environ["WRITE"] and written != page:
 EOF
 }
 
+# The README's table of costs is the one that the last `make bench` wrote.
+compare_costs() {
+	WRITE=${WRITE-} python3 - docs/benchmarks.md README.md <<'EOF'
+import os, re, sys
+
+bench, readme = (open(path, encoding="utf-8").read() for path in sys.argv[1:])
+goals = re.search(r"^## Goals\n\n((?:\|.*\n)+)", bench, re.M)
+place = re.search(r"(<!-- from docs/benchmarks.md -->\n)(.*?)(<!-- end -->)", readme, re.S)
+if not goals or not place:
+    print("docs/benchmarks.md has no table below ## Goals" if not goals
+          else "README.md has no place for the table of docs/benchmarks.md")
+elif place.group(2) != goals.group(1):
+    print("differs from docs/benchmarks.md; WRITE=1 tests/cli/manual.sh copies it")
+    if os.environ["WRITE"]:
+        new = readme[:place.start(2)] + goals.group(1) + readme[place.end(2):]
+        open(sys.argv[2], "w", encoding="utf-8").write(new)
+EOF
+}
+
 # What the page refers to among ours is not installed here.
 lint_page() { # PAGE
 	mandoc -Tlint -W style "$1" 2>&1 |
@@ -139,6 +158,7 @@ compare_programs() {
 	for program in $programs; do
 		grep -q "\`$program\`" bpf/README.md || problems+="not in the table: $program"$'\n'
 	done
+	# shellcheck disable=SC2016 # these are backticks
 	for program in $(sed -nE 's/^\| [^|]*\| (`[^|]*) \|.*/\1/p' bpf/README.md | grep -oE '`[a-z_0-9]+`' | tr -d '`'); do
 		grep -qx "$program" <<<"$programs" || problems+="does not exist: $program"$'\n'
 	done
@@ -155,6 +175,11 @@ for page in docs/man/mbtrace-*.1; do
 done
 result "the members are described, as in docs/output.md" "$(compare_members)"
 result "the examples use options that exist" "$(readme_options)"
+if [ -e docs/benchmarks.md ]; then
+	result "the README has the costs of docs/benchmarks.md" "$(compare_costs)"
+else
+	result "the README has the costs of docs/benchmarks.md # SKIP there are none yet: make bench"
+fi
 result "every BPF program is in the table of bpf/README.md" "$(compare_programs)"
 for page in docs/man/*.1; do
 	if command -v mandoc >/dev/null; then
