@@ -9,8 +9,8 @@ from truth import *
 
 need_root()
 
-# The agent itself, what starts it and the rest of the machine fault meanwhile: the system's counts are more than the workload's.
-OTHERS = 40000
+# Many, so that what the rest of the machine does meanwhile is little beside it.
+PAGES = 50000
 
 
 def run(*args):
@@ -58,7 +58,7 @@ def measured(monitor):
     return "fentry" in (monitor.header["sources"]["fault"]["mode"] or "")
 
 
-result = run("touch", 20000)
+result = run("touch", PAGES)
 fault = counts("touch", result)
 source = result[0].header["sources"]["fault"]
 if not measured(result[0]):
@@ -67,12 +67,12 @@ if not measured(result[0]):
     # Where fentry works and we say that it does not, this is a lie: BTF and a 6.1 or later kernel of Debian allow it.
     check(os.environ.get("VM") not in ("5.10", "6.1", "6.12"), "fentry works on Debian's kernels")
 if "perf event" in source["mode"]:
-    check(20000 <= fault["user"] <= 20000 + OTHERS, "touch: faults in user mode", fault)
-    result = run("kernel", 20000)
+    check(fault["user"] >= PAGES, "touch: faults in user mode", fault)
+    result = run("kernel", PAGES)
     kernel = counts("kernel", result)
-    check(20000 <= kernel["kernel"] <= 20000 + OTHERS, "kernel: faults in the kernel", kernel)
-    check(fault["kernel"] < 20000 and kernel["user"] < 20000 + OTHERS / 2, "user and kernel faults are told apart",
-          f"{fault} and {kernel}")
+    check(kernel["kernel"] >= PAGES, "kernel: faults in the kernel", kernel)
+    check(fault["kernel"] < kernel["kernel"] - PAGES / 2, "kernel: told apart from those in user mode", f"{fault} and {kernel}")
+    check(kernel["user"] < fault["user"] + PAGES / 2, "user: told apart from those in the kernel", f"{fault} and {kernel}")
 else:
     equal((fault["user"], fault["kernel"]), (None, None), "without perf events user and kernel are null")
 
@@ -83,7 +83,6 @@ with tempfile.TemporaryDirectory() as folder:
     # A folder in memory has no major faults; nor does a kernel that reads around.
     if result[3]["majflt"] == pages:
         equal(result[1]["majflt"], pages, "file: each page a major fault")
-        check(pages <= fault["major"] <= pages + 2000, "file: the system's major faults", fault)
         # A retried fault is one: were it counted twice, minor faults would be as many more.
         check(fault["minor"] <= fault["user"] + fault["kernel"] if fault["user"] is not None else True,
               "file: a fault that was tried twice counts once", fault)
