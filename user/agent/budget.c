@@ -23,8 +23,10 @@ enum budget_verdict budget_judge(struct budget *b, uint64_t cost_ns, uint64_t in
 		return BUDGET_SHED;
 	}
 	b->over = 0;
-	if (!b->n_shed || (b->max_pct > 0 && b->pct > b->max_pct * BUDGET_ROOM)) {
-		b->calm = 0;
+	if (!b->n_shed)
+		return BUDGET_KEEP;
+	if (b->max_pct > 0 && b->pct > b->max_pct * BUDGET_ROOM) {
+		b->calm -= MIN(b->calm, BUDGET_SETBACK);
 		return BUDGET_KEEP;
 	}
 	if (++b->calm < b->calm_needed)

@@ -4,7 +4,7 @@
  *
  * The cost of an interval is the agent's CPU time plus that of its BPF programs, as a share of all CPUs, and its resident
  * memory plus its maps. Over the limit in BUDGET_OVER successive intervals: shed. Below BUDGET_ROOM of it in so many
- * successive intervals, a number that doubles with each shedding: restore.
+ * intervals, a number that doubles with each shedding: restore. One without room sets the count back a little.
  */
 #ifndef MBTRACE_AGENT_BUDGET_H
 #define MBTRACE_AGENT_BUDGET_H
@@ -17,6 +17,7 @@
 #define BUDGET_CALM \
 	5 /* intervals of room before the first restore; doubles with each shedding, up to… */
 #define BUDGET_CALM_MAX 640
+#define BUDGET_SETBACK 4 /* calm intervals that one without room takes back */
 
 enum budget_verdict { BUDGET_KEEP, BUDGET_SHED, BUDGET_RESTORE };
 

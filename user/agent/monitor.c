@@ -195,6 +195,7 @@ static int write_header(struct monitor *m)
 /* Sheds or takes back a source when the cost of the interval says so. */
 static void keep_budget(struct monitor *m, const struct snapshot *s)
 {
+	cleanup_buf struct buf error = BUF_INIT;
 	uint64_t cost = self_cost_ns(&m->self, m->sources, &s->self, s->trust.events);
 	uint64_t bytes =
 		s->self.rss_bytes + (s->self.map_bytes == METRIC_NULL ? 0 : s->self.map_bytes);
@@ -211,9 +212,13 @@ static void keep_budget(struct monitor *m, const struct snapshot *s)
 			    m->budget.pct, bytes / 1048576.0, source_name(id));
 		break;
 	case BUDGET_RESTORE:
-		id = sources_restore(m->sources);
-		if (id < 0)
+		id = sources_restore(m->sources, &error);
+		if (id < 0) {
+			log_warning(m->log, "monitor", "a shed source cannot be taken back: %s",
+				    buf_str(&error));
+			budget_shed(&m->budget);
 			return;
+		}
 		budget_restored(&m->budget);
 		log_info(m->log, "monitor", "within its budget again: source %s is taken back",
 			 source_name(id));

@@ -288,10 +288,9 @@ int sources_count_bpf(void)
 }
 
 /* Makes every probe agree with the sources that are wanted and not shed. 0 or -errno of a probe that does not open. */
-static int apply(struct sources *s)
+static int apply(struct sources *s, struct buf *error)
 {
-	cleanup_buf struct buf error = BUF_INIT;
-	int err = types_load(s, &error);
+	int err = types_load(s, error);
 
 	for (size_t i = 0; i < s->n && !err; i++) {
 		struct source_probe *p = &s->probes[i];
@@ -305,6 +304,8 @@ static int apply(struct sources *s)
 		p->opened_for = now;
 		if (now || p->ops->required)
 			err = open_probe(s, p);
+		if (err)
+			explain(p, err, error);
 	}
 	types_free(s);
 	return err;
@@ -312,27 +313,31 @@ static int apply(struct sources *s)
 
 int sources_shed(struct sources *s)
 {
+	cleanup_buf struct buf ignored = BUF_INIT;
+
 	for (int id = SOURCE_COUNT - 1; id >= 0; id--) {
 		if (!(sources_attached(s) & (1u << id)))
 			continue;
 		s->shed |= 1u << id;
-		apply(s);
+		apply(s, &ignored);
 		return id;
 	}
 	return -1;
 }
 
-int sources_restore(struct sources *s)
+int sources_restore(struct sources *s, struct buf *ret_error)
 {
+	cleanup_buf struct buf ignored = BUF_INIT;
+
 	for (int id = 0; id < SOURCE_COUNT; id++) {
 		if (!(s->shed & (1u << id)))
 			continue;
 		s->shed &= ~(1u << id);
-		if (apply(s) == 0)
+		if (apply(s, ret_error) == 0)
 			return id;
 		/* What does not open now stays shed, and is tried again later. */
 		s->shed |= 1u << id;
-		apply(s);
+		apply(s, &ignored);
 		return -1;
 	}
 	return -1;

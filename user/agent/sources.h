@@ -54,7 +54,7 @@ uint64_t sources_bpf_ns(const struct sources *s);
 int sources_count_bpf(void);
 /* Gives up the last source that is attached; its id, or -1 when none is left to give up. */
 int sources_shed(struct sources *s);
-/* Takes back the source that was shed last; its id, or -1 when there is none or it cannot be opened. */
-int sources_restore(struct sources *s);
+/* Takes back the source that was shed last; its id, or -1 when there is none or it cannot be opened (*ret_error says why). */
+int sources_restore(struct sources *s, struct buf *ret_error);
 
 #endif
