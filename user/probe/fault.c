@@ -25,7 +25,9 @@
  * (the scheduler probe's pass) and /proc/vmstat sums them (the system probe). How long: only by hooking the function that
  * serves them, which some kernels refuse; then the latency is null and the status says so.
  *
- * A counter of a CPU that goes away never counts again, so all are opened anew when the set of CPUs changes.
+ * A counter of a CPU that goes away never counts again: when the CPU is back it gets a new one. Where that is refused by then
+ * (the agent has given up capabilities; Debian's kernel.perf_event_paranoid of 3 wants one of them) the two counts are
+ * null from then on, for a part is not the whole.
  */
 #define ONLINE_MAX 4096 /* "0-3,5" of the largest machines is far shorter */
 
@@ -147,6 +149,34 @@ static bool cpus_changed(struct probe *p)
 	return changed;
 }
 
+/* Whether the CPU is in a list like "0-3,5". */
+static bool is_listed(const char *list, unsigned int cpu)
+{
+	char *end;
+
+	for (const char *p = list; *p >= '0' && *p <= '9'; p = end + (*end == ',')) {
+		unsigned long first = strtoul(p, &end, 10),
+			      last = *end == '-' ? strtoul(end + 1, &end, 10) : first;
+
+		if (cpu >= first && cpu <= last)
+			return true;
+	}
+	return false;
+}
+
+/* Takes the counters of CPUs that went away, and gives new ones to those that came. */
+static void counters_adapt(struct probe *p)
+{
+	for (unsigned int cpu = 0; cpu < p->n_cpus; cpu++) {
+		struct counter *counter = &p->counters[cpu];
+
+		if (!is_listed(buf_str(&p->online), cpu))
+			counter_close(counter);
+		else if (counter->fds[USER] < 0 && counter_open(counter, cpu))
+			p->counting = false;
+	}
+}
+
 static void add_latency(uint64_t owner, const struct dist *growth, void *context)
 {
 	struct process *process = process_find(context, owner);
@@ -209,10 +239,8 @@ static int fault_read(struct probe *p, struct snapshot *s)
 		s->system.fault_user = growth[USER];
 		s->system.fault_kernel = growth[KERNEL];
 	}
-	if (cpus_changed(p) && p->counting) {
-		counters_close(p);
-		counters_open(p);
-	}
+	if (cpus_changed(p) && p->counting)
+		counters_adapt(p);
 	return err;
 }
 
