@@ -121,7 +121,7 @@ struct process *process_writeback(struct process_table *t)
 		p = process_add(t, PROCESS_WRITEBACK_KEY);
 		if (p) {
 			p->identified = p->kernel_thread = true;
-			memcpy(p->comm, "kernel writeback", PROCESS_COMM_LEN);
+			snprintf(p->comm, sizeof(p->comm), "kernel writeback");
 		}
 	}
 	return p;
@@ -230,7 +230,7 @@ static bool is_wanted(const struct process *p, const struct process_view *view, 
 {
 	if (!p->pid && p->key != PROCESS_WRITEBACK_KEY)
 		return false;
-	if (view->comm && strncmp(p->comm, view->comm, PROCESS_COMM_LEN - 1) != 0)
+	if (view->comm && strncmp(p->comm, view->comm, SCHED_COMM_LEN - 1) != 0)
 		return false;
 	return !view->cgroup || (cgroup && is_below(cgroup, view->cgroup));
 }

@@ -22,7 +22,7 @@
 #include "bpf/common/slots.h"
 #include "metric/snapshot.h"
 
-#define PROCESS_COMM_LEN 16
+#define PROCESS_COMM_LEN 24 /* the kernel's 16, and room for "kernel writeback" */
 
 /* The pseudo-process that the kernel's writeback and swap-out are booked to: shown as pid 0. */
 #define PROCESS_WRITEBACK_KEY 1ull

@@ -164,8 +164,8 @@ static void describe(struct process *process, const struct task_record *r)
 		process->cgroup_id = r->cgroup;
 	/* The main thread's name is the process's; another thread's only until that is known. */
 	if (leader || !process->identified)
-		memcpy(process->comm, r->comm, sizeof(process->comm));
-	process->comm[sizeof(process->comm) - 1] = 0;
+		memcpy(process->comm, r->comm, SCHED_COMM_LEN);
+	process->comm[SCHED_COMM_LEN - 1] = 0;
 	process->identified = true;
 	if (r->rss_pages || r->state != SCHED_DEAD)
 		process->now.rss_bytes = r->rss_pages * (uint64_t)sysconf(_SC_PAGESIZE);
