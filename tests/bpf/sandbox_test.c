@@ -45,7 +45,7 @@ START_TEST(shed_and_restored)
 	}
 	ck_assert_int_eq(sources_shed(s), -1);
 	for (int id = 0; id < SOURCE_COUNT; id++) {
-		ck_assert_int_eq(sources_restore(s), id);
+		ck_assert_int_eq(sources_restore(s, &error), id);
 		read_once(s, snapshot);
 	}
 	ck_assert_uint_eq(sources_attached(s), attached);
