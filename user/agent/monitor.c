@@ -276,7 +276,7 @@ static bool targets_live(const struct monitor *m)
 	const struct process *p;
 
 	for (size_t i = 0; m->n_pids && (p = process_next(sources_processes(m->sources), &i));)
-		if (p->identified && p->pid)
+		if (p->recorded && p->pid)
 			return true;
 	return !m->n_pids;
 }

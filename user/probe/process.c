@@ -264,8 +264,11 @@ static int flush_process(struct process_table *t, struct process *p,
 
 	if (!p->active && !p->shown)
 		return 0;
-	if (!p->identified && view->recorded_only)
+	if (!p->recorded && view->recorded_only) {
+		/* Not among those that are watched; nobody else would tell of its end. */
+		p->ended = true;
 		return 0;
+	}
 	if (!p->identified && !identify(t, p)) {
 		s->trust.unattributed++;
 		p->ended = true;

@@ -36,7 +36,8 @@ struct process {
 	uint64_t cgroup_id; /* 0: not known yet */
 	char comm[PROCESS_COMM_LEN]; /* empty: not known yet */
 	uint32_t threads; /* alive */
-	bool identified; /* the task pass or an exit record has named it */
+	bool identified; /* somebody has named it */
+	bool recorded; /* the task pass or an exit record has told of it */
 	bool kernel_thread;
 	bool ended;
 	bool active; /* did anything in this interval */

@@ -166,7 +166,7 @@ static void describe(struct process *process, const struct task_record *r)
 	if (leader || !process->identified)
 		memcpy(process->comm, r->comm, SCHED_COMM_LEN);
 	process->comm[SCHED_COMM_LEN - 1] = 0;
-	process->identified = true;
+	process->identified = process->recorded = true;
 	if (r->rss_pages || r->state != SCHED_DEAD)
 		process->now.rss_bytes = r->rss_pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
