@@ -108,6 +108,10 @@ refused "another format" "$work/csv" "csv:1: not JSON"
 refused "no such file" "$work/none" "No such file"
 head -c 200000 /dev/urandom >"$work/random"
 refused "random bytes" "$work/random" "random:1: "
+is "random bytes: nothing is written" "$(wc -c <"$work/out")" 0
+echo kept >"$work/kept"
+replay "$work/random" -f table -o "$work/kept" 2>/dev/null
+is "random bytes: the output is left as it was" "$(cat "$work/kept")" kept
 has "a truncated pipe ends quietly" "$(replay "$file" -f json 2>&1 | head -c 20)" '{"type":"header"'
 
 exit $failed

@@ -86,12 +86,14 @@ int replay_run(struct session *session)
 	CLEANUP(replay_close) struct replay *replay = NULL;
 	struct replay_record record;
 	int err = replay_open(o->replay, &replay), code;
+	bool begun = false;
 
 	if (err) {
 		log_error(session->log, "replay", "%s: %s", o->replay, strerror(-err));
 		return EXIT_FAILED;
 	}
 	while ((err = replay_next(replay, &record)) == 0 && record.kind != REPLAY_END) {
+		begun = true;
 		if (take_record(session, &record))
 			break; /* session_finish() tells */
 		session_poll(session);
@@ -101,6 +103,9 @@ int replay_run(struct session *session)
 	if (err)
 		log_error(session->log, "replay", "%s",
 			  err == -EBADMSG ? replay_error(replay) : strerror(-err));
+	/* Of a file without a record there is nothing to sum up, and nothing to put in an output's place. */
+	if (err && !begun)
+		return EXIT_FAILED;
 	code = session_finish(session);
 	return err ? EXIT_FAILED : code;
 }
