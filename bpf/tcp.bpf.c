@@ -228,10 +228,17 @@ static __always_inline void count_closed(struct tcp_cpu *cpu, struct tcp_socket 
 		ADD(a->closed, 1);
 }
 
-static __always_inline void count_failed(struct tcp_cpu *cpu, struct tcp_socket *s)
+/*
+ * An attempt that came to nothing. Of two children that two CPUs made of one handshake the loser goes the same way and means
+ * nothing; a child that was there for others to see before it was established is one of fast open.
+ */
+static __always_inline void count_failed(struct tcp_cpu *cpu, struct tcp_socket *s,
+					 struct tcp_sock *tp, int mode)
 {
 	struct tcp_account *a;
 
+	if (!s->opening && !READ(mode, tp, fastopen_rsk))
+		return;
 	ADD(cpu->failed, 1);
 	a = account_of(cpu, s);
 	if (a)
@@ -250,7 +257,7 @@ static __always_inline void on_end(struct tcp_cpu *cpu, struct tcp_socket *s, st
 	if (s->was_established)
 		count_closed(cpu, s);
 	else
-		count_failed(cpu, s);
+		count_failed(cpu, s, tp, mode);
 	if (take_flag(&s->provisional, mode))
 		ADD(cpu->unnamed, -1);
 	socket_end(s, mode);
@@ -291,9 +298,9 @@ static __always_inline void on_untracked(struct tcp_cpu *cpu, int old, int state
 		else
 			ADD(cpu->accepted, 1);
 	} else if (state == TCP_CLOSE) {
-		if (old == TCP_SYN_SENT || old == TCP_SYN_RECV)
+		if (old == TCP_SYN_SENT)
 			ADD(cpu->failed, 1);
-		else
+		else if (old != TCP_SYN_RECV)
 			ADD(cpu->closed, 1);
 	}
 }
