@@ -244,6 +244,8 @@ static __always_inline void record_fill(struct task_record *r, struct task_struc
 					const struct account *a, __u64 now, __u64 now_mono,
 					bool direct, bool ended)
 {
+	struct task_struct *parent;
+
 	__builtin_memset(r, 0, sizeof(*r));
 	r->now = now_mono;
 	r->start = READ(direct, task, start_time);
@@ -261,7 +263,8 @@ static __always_inline void record_fill(struct task_record *r, struct task_struc
 		r->write_bytes = READ(direct, task, ioac.write_bytes);
 	}
 	r->rss_pages = task_rss_pages(task);
-	r->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	parent = BPF_CORE_READ(task, real_parent);
+	r->ppid = visible_pid(parent, BPF_CORE_READ(parent, tgid));
 	r->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	BPF_CORE_READ_STR_INTO(&r->comm, task, comm);
 	if (READ(direct, task, flags) & PF_KTHREAD)
@@ -501,8 +504,11 @@ int task_pass(struct bpf_iter__task *ctx)
 	struct account *a = NULL;
 	__u64 mono, now;
 
-	/* A thread that has begun to exit sends its own last record. */
-	if (!task || !cpu || task->exit_state)
+	/*
+	 * A thread that has ended sends its own last record; without sched_switch it does so when it begins to exit, and a large
+	 * one takes a while from there: seen again it would be counted as a new one, twice.
+	 */
+	if (!task || !cpu || task->exit_state || (!follow_switches && task->flags & PF_EXITING))
 		return 0;
 	if (!agent_tgid)
 		agent_tgid = bpf_get_current_pid_tgid() >> 32;

@@ -146,6 +146,26 @@ check(min(children.values()) > 0, "fork: each with its CPU time", min(children.v
 equal(monitor.summary["trust"]["lost"], 0, "fork: nothing lost")
 workload.end()
 
+# Without sched a thread's last record comes when it begins to exit: one that takes its time to do so is counted once.
+monitor = Monitor("--source", "fault", "-i", "100ms")
+workload = Workload("sched", "fault", 150000)
+workload.go()
+workload.process.stdin.close()
+usage = os.wait4(workload.pid, 0)[2]
+workload.process.returncode = 0
+sleep(0.5)
+monitor.stop()
+equal(monitor.process_row(workload.pid)["minflt"], usage.ru_minflt, "slow exit without sched: minor faults, exact")
+equal(monitor.summary["trust"]["lost"], 0, "slow exit without sched: nothing lost")
+
+# In a PID namespace: all pids are as it sees them, parents' too.
+said = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
+                       '(while :; do :; done) & "$0" monitor -n 1 -i 300ms -f json; kill $!', MBTRACE],
+                      stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+rows = {p["pid"]: p["ppid"] for p in json.loads(said[1])["processes"]}
+equal(rows.get(2), 1, "PID namespace: the parent is the one of the namespace")
+check(max(rows) < 10, "PID namespace: its own processes only", rows)
+
 # 5,000 threads and 2,000 processes at once.
 workload = Workload("sched", "threads", 5000)
 monitor = Monitor("-i", "1s")
