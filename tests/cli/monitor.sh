@@ -73,6 +73,8 @@ MBTRACE_MONITOR_INTERVAL=never refuses "environment" 2 "MBTRACE_MONITOR_INTERVAL
 printf '[monitor]\nintervall = 2s\n' >"$dir/bad.conf"
 refuses "unknown key in a file" 2 "did you mean interval" --config "$dir/bad.conf" monitor -d 1
 refuses "missing file of options" 2 "No such file" --config "$dir/none.conf" monitor -d 1
+refuses "folder of options" 2 "Is a directory" --config "$dir" monitor -d 1
+refuses "endless file of options" 2 "too large" --config /dev/zero monitor -d 1
 
 # --- precedence: command line, environment, file ---
 printf '[monitor]\ninterval = 300ms\nformat = json\n' >"$dir/good.conf"

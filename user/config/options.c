@@ -17,6 +17,7 @@
 
 #define OPTIONS_MAX 64 /* more would be two commands */
 #define FILE_TEXT_MAX 4096 /* of a value in a file */
+#define FILE_LINES_MAX 10000 /* of a file: a device or a pipe may never end */
 
 void options_release(struct option_values *v)
 {
@@ -229,6 +230,9 @@ struct file_context {
 	struct option_values *v;
 	const char *path;
 	struct buf *error;
+	FILE *file;
+	unsigned int lines; /* read so far */
+	int err; /* errno of reading */
 	bool failed;
 };
 
@@ -257,10 +261,25 @@ static int on_pair(void *context, const char *section, const char *key, const ch
 	return 1;
 }
 
+/* libinih: the next line, or NULL at the end. */
+static char *read_line(char *line, int size, void *context)
+{
+	struct file_context *c = context;
+
+	if (c->lines++ == FILE_LINES_MAX) {
+		c->err = EFBIG;
+		return NULL;
+	}
+	if (fgets(line, size, c->file))
+		return line;
+	c->err = ferror(c->file) ? errno : 0;
+	return NULL;
+}
+
 static int read_file(struct option_values *v, const char *path, bool must_exist, struct buf *error)
 {
-	struct file_context c = { .v = v, .path = path, .error = error };
 	cleanup_fclose FILE *f = fopen(path, "re");
+	struct file_context c = { .v = v, .path = path, .error = error, .file = f };
 	int line;
 
 	if (!f) {
@@ -269,9 +288,13 @@ static int read_file(struct option_values *v, const char *path, bool must_exist,
 		buf_printf(error, "%s: %s", path, strerror(errno));
 		return -EINVAL;
 	}
-	line = ini_parse_file(f, on_pair, &c);
+	line = ini_parse_stream(read_line, &c, on_pair, &c);
 	if (c.failed)
 		return -EINVAL;
+	if (c.err) {
+		buf_printf(error, "%s: %s", path, strerror(c.err));
+		return -EINVAL;
+	}
 	if (line) {
 		buf_printf(error, "%s:%d: neither [section] nor key = value", path, line);
 		return -EINVAL;
