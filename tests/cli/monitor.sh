@@ -97,6 +97,12 @@ else
 	bad "disk full: what was written is whole lines" "$(tail -c 100 "$dir/small/full.json")"
 fi
 umount "$dir/small"
+(
+	ulimit -f 8
+	exec timeout 30 "$MBTRACE" monitor -d 20 -i 100ms -f json -o "$dir/limited.json" 2>"$dir/err"
+)
+check "file size limit: exit 1" $? 1
+check "file size limit: whole lines, nothing else left" "$(echo "$dir"/limited.json*) $(tail -c 1 "$dir/limited.json" | wc -l)" "$dir/limited.json 1"
 { timeout 20 "$MBTRACE" monitor -d 10 -i 100ms -f json 2>"$dir/err"; echo $? >"$dir/code"; } | head -1 >/dev/null
 check "closed pipe: exit 0" "$(cat "$dir/code")" 0
 check "closed pipe: quiet" "$(wc -c <"$dir/err")" 0
@@ -109,6 +115,13 @@ LC_ALL=xx_YY.broken "$MBTRACE" monitor -n 1 -i 100ms >"$dir/out" 2>"$dir/err"
 check "broken locale: exit 0" $? 0
 "$MBTRACE" monitor -n 1 -i 100ms <&- >"$dir/out" 2>"$dir/err"
 check "no standard input: exit 0" $? 0
+
+# --- limits ---
+(ulimit -S -n 20 && exec "$MBTRACE" monitor -n 1 -i 100ms -f json) >"$dir/out" 2>"$dir/err"
+check "few open files allowed, more permitted: all sources run" "$? $(grep -c absent "$dir/out") $(wc -c <"$dir/err")" "0 0 0"
+(ulimit -n 20 && exec setpriv --bounding-set=-sys_resource "$MBTRACE" monitor -n 1 -i 100ms -f json) >"$dir/out" 2>"$dir/err"
+check "few open files permitted: exit 1" $? 1
+holds "few open files permitted: says what is needed" grep -q "20 open files are allowed.*ulimit -n" "$dir/err"
 
 # --- processes ---
 sleep 0.7 &
@@ -165,6 +178,12 @@ lines = [json.loads(l) for l in open(sys.argv[1])]
 samples = [l for l in lines if l["type"] == "sample"]
 sys.exit(not (lines[-1]["type"] == "summary" and len(samples) == 2 and samples[1]["interval_ns"] < 990_000_000))
 EOF
+(trap '' HUP && exec "$MBTRACE" monitor -i 100ms -n 12 -f json) >"$dir/out" 2>/dev/null &
+pid=$!
+sleep 0.8
+kill -HUP $pid
+wait $pid
+check "SIGHUP that was set to be ignored is" "$(grep -c '"sample"' "$dir/out")" 12
 "$MBTRACE" monitor -i 500ms -n 4 -f json >"$dir/out" 2>/dev/null &
 pid=$!
 sleep 1

@@ -106,6 +106,9 @@ refused "a sample without members" "$work/poor" "poor:2: "
 echo 'time,record' >"$work/csv"
 refused "another format" "$work/csv" "csv:1: not JSON"
 refused "no such file" "$work/none" "No such file"
+refused "a folder" "$work" "$work: Is a directory"
+replay "$file" -f json | head -c 20 >/dev/null
+is "a closed pipe: exit 0" "${PIPESTATUS[0]}" 0
 head -c 200000 /dev/urandom >"$work/random"
 refused "random bytes" "$work/random" "random:1: "
 is "random bytes: nothing is written" "$(wc -c <"$work/out")" 0

@@ -18,8 +18,6 @@
 
 #define TEXT_MAX (4 << 20) /* a mountinfo of thousands of containers */
 #define TRIAL_MEMORY (4u << 20) /* small maps are enough to see that they can be made */
-#define FILES_BASE \
-	96 /* descriptors of a run, measured, and some in reserve; the counters of faults come on top, two a CPU */
 
 static void add_finding(const struct finding *finding, void *context)
 {
@@ -196,7 +194,7 @@ static void examine_limits(struct doctor_report *r, bool memory_is_locked)
 	struct finding memory = { .group = "limit",
 				  .name = "locked memory",
 				  .feeds = "maps, before Linux 5.11" };
-	unsigned int needed = FILES_BASE + 2 * kernel_possible_cpus();
+	unsigned int needed = sources_files_needed();
 	struct rlimit limit;
 
 	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < needed) {

@@ -89,7 +89,7 @@ static int parse_pids(struct monitor *m)
 /* The exit code of a failure to open the sources. */
 static int exit_code_of(int err)
 {
-	return err == -ENOMEM ? EXIT_FAILED : EXIT_CANNOT;
+	return err == -ENOMEM || err == -EMFILE ? EXIT_FAILED : EXIT_CANNOT;
 }
 
 static int open_sources(struct monitor *m)
@@ -126,14 +126,16 @@ static void watch_ring(int fd, void *context)
 /* Timer, signals, rings. 0 or -errno. */
 static int open_events(struct monitor *m)
 {
+	struct sigaction hangup;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	/* What nohup(1) has set to be ignored stays so: a blocked signal would be kept and read all the same. */
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	m->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -402,8 +404,12 @@ int monitor_run(const struct monitor_options *options, const struct log *log)
 			     .epoll_fd = -1,
 			     .timer_fd = -1,
 			     .signal_fd = -1 };
-	int code = session_open(&m.session, options, log);
+	int code;
 
+	/* A closed pipe and a file that may not grow are errors of write(2), told like any other. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	code = session_open(&m.session, options, log);
 	if (!code && options->replay)
 		code = replay_run(&m.session);
 	else if (!code)

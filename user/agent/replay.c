@@ -100,9 +100,10 @@ int replay_run(struct session *session)
 		if (o->count && session->emit.samples >= o->count)
 			break;
 	}
-	if (err)
-		log_error(session->log, "replay", "%s",
-			  err == -EBADMSG ? replay_error(replay) : strerror(-err));
+	if (err == -EBADMSG)
+		log_error(session->log, "replay", "%s", replay_error(replay));
+	else if (err)
+		log_error(session->log, "replay", "%s: %s", o->replay, strerror(-err));
 	/* Of a file without a record there is nothing to sum up, and nothing to put in an output's place. */
 	if (err && !begun)
 		return EXIT_FAILED;

@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -21,6 +22,8 @@
 #define INITIAL_PID_NS \
 	0xEFFFFFFCu /* inode number of the initial PID namespace (include/linux/proc_ns.h) */
 #define PROC_TEXT_MAX (1u << 16)
+/* Descriptors of a run, measured, and some in reserve; the counters of faults come on top, two a CPU. */
+#define FILES_BASE 96
 
 struct source_probe {
 	const struct probe_ops *ops;
@@ -37,7 +40,7 @@ struct sources {
 };
 
 /* How deep the agent's PID namespace is, 0 for the initial one, and its inode number. */
-static int pid_namespace(uint32_t *ret_level, uint32_t *ret_inum)
+static int pid_namespace(uint32_t *ret_level, uint32_t *ret_inum, struct buf *error)
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	uint32_t numbers = 0;
@@ -45,10 +48,13 @@ static int pid_namespace(uint32_t *ret_level, uint32_t *ret_inum)
 	struct stat st;
 	int err = file_read("/proc/self/status", &text, PROC_TEXT_MAX);
 
-	if (err)
+	if (!err && stat("/proc/self/ns/pid", &st) < 0)
+		err = -errno;
+	if (err) {
+		buf_printf(error, "/proc cannot be read (%s): mount -t proc proc /proc",
+			   strerror(-err));
 		return err;
-	if (stat("/proc/self/ns/pid", &st) < 0)
-		return -errno;
+	}
 	/* "NSpid:\t1234\t5" has a number a level, as far out as this /proc sees. */
 	line = strstr(buf_str(&text), "NSpid:");
 	for (const char *p = line ? line : ""; *p && *p != '\n'; p++)
@@ -146,10 +152,42 @@ static void types_free(struct sources *s)
 	malloc_trim(0);
 }
 
+unsigned int sources_files_needed(void)
+{
+	return FILES_BASE + 2 * kernel_possible_cpus();
+}
+
+/* Raises the limit of open files to what a run takes, as far as that is permitted; what is allowed then. */
+static uint64_t allow_files(unsigned int needed)
+{
+	struct rlimit limit, raised;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= needed)
+		return needed;
+	raised = (struct rlimit){ .rlim_cur = needed, .rlim_max = MAX(limit.rlim_max, needed) };
+	if (!setrlimit(RLIMIT_NOFILE, &raised))
+		return needed;
+	limit.rlim_cur = MIN(limit.rlim_max, needed);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur;
+}
+
+/* libbpf tells a lack of descriptors in many ways, few of them right: says it in place of them. */
+static void blame_files(struct buf *error, uint64_t allowed, unsigned int needed)
+{
+	buf_reset(error);
+	buf_printf(error,
+		   "%llu open files are allowed, for all sources %u are needed: ulimit -n %u "
+		   "(LimitNOFILE= of a unit)",
+		   (unsigned long long)allowed, needed, needed);
+}
+
 int sources_open(const struct sources_options *options, struct sources **ret_sources,
 		 struct buf *ret_error)
 {
 	struct sources *s = calloc(1, sizeof(*s));
+	unsigned int needed = sources_files_needed();
+	uint64_t allowed = allow_files(needed);
 	int err;
 
 	if (!s)
@@ -163,12 +201,16 @@ int sources_open(const struct sources_options *options, struct sources **ret_sou
 	size_maps(&s->settings, options->max_memory);
 	err = s->settings.processes ? 0 : -ENOMEM;
 	if (!err)
-		err = pid_namespace(&s->settings.pid_ns_level, &s->settings.pid_ns_inum);
+		err = pid_namespace(&s->settings.pid_ns_level, &s->settings.pid_ns_inum, ret_error);
 	if (!err)
 		err = types_load(s, ret_error);
 	if (!err)
 		err = open_all(s, ret_error);
 	types_free(s);
+	if (ret_error->len && allowed < needed) {
+		blame_files(ret_error, allowed, needed);
+		err = err ? -EMFILE : 0;
+	}
 	if (err) {
 		sources_close(s);
 		return err;

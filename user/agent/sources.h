@@ -33,6 +33,9 @@ int sources_open(const struct sources_options *options, struct sources **ret_sou
 		 struct buf *ret_error);
 void sources_close(struct sources *s);
 
+/* How many descriptors a run takes at most; sources_open() allows itself so many where it may. */
+unsigned int sources_files_needed(void);
+
 /* How each source is attached, for the header. Texts are valid until sources change. */
 void sources_describe(const struct sources *s, struct record_source ret[SOURCE_COUNT]);
 /* Sources that are attached now. */

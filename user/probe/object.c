@@ -59,8 +59,10 @@ void kernel_btf_free(const struct btf *btf)
 
 unsigned int kernel_possible_cpus(void)
 {
+	libbpf_print_fn_t before = libbpf_set_print(NULL);
 	int n = libbpf_num_possible_cpus();
 
+	libbpf_set_print(before);
 	return n > 0 ? n : 1;
 }
 
