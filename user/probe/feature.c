@@ -74,13 +74,12 @@ static const struct hook {
 	  "when a request went to its device, where the kernel keeps no note", "raw_tp" },
 	{ HOOK_RAW, "block_rq_issue", false, UNLESS "when a request went to its device", "tp_btf" },
 	{ HOOK_TYPED, "inet_sock_set_state", false, "TCP connections",
-	  "raw_tp, with a hash of sockets" },
+	  "raw_tp, by plain writes: bytes may be counted twice when a connection ends" },
 	{ HOOK_RAW, "inet_sock_set_state", false, UNLESS "TCP connections", "tp_btf" },
 	{ HOOK_RAW, "tcp_send_reset", false, "TCP resets sent", NULL },
 	{ HOOK_RAW, "tcp_receive_reset", false, "TCP resets received", NULL },
-	{ HOOK_ITERATOR, "bpf_sk_storage_map", false, "bytes, retransmits and RTT of open connections",
-	  "iter bpf_map_elem over a hash of sockets" },
-	{ HOOK_ITERATOR, "bpf_map_elem", false, UNLESS "open connections", "iter bpf_sk_storage_map" },
+	{ HOOK_ITERATOR, "bpf_map_elem", false, "bytes, retransmits and RTT of open connections",
+	  NULL },
 	{ HOOK_ITERATOR, "task_file", false, "owners of accepted connections", NULL },
 	{ HOOK_ITERATOR, "tcp", false, "connections that were there before", NULL },
 };
@@ -95,8 +94,6 @@ static const struct map_type {
 	{ BPF_MAP_TYPE_STACK, "stack map", "BPF_MAP_TYPE_STACK", true, NULL },
 	{ BPF_MAP_TYPE_TASK_STORAGE, "task storage", "BPF_MAP_TYPE_TASK_STORAGE", false,
 	  "a hash of threads" },
-	{ BPF_MAP_TYPE_SK_STORAGE, "socket storage", "BPF_MAP_TYPE_SK_STORAGE", false,
-	  "a hash of sockets" },
 };
 
 static const struct member {
