@@ -41,7 +41,7 @@ trust = trust_of({}, ("pingpong", 1000), "--source", "sched")
 equal((trust["lost"], trust["map_full"]), (0, 0), "room for all: nothing lost")
 
 # A budget that cannot be kept: sources go in the stated order, and come back when there is room.
-monitor = Monitor("-i", "100ms", "-n", 25, "--max-overhead", "0.0001")
+monitor = Monitor("-i", "100ms", "-n", 32, "--max-overhead", "0.0001")
 monitor.wait()
 orders = []
 for sample in monitor.samples:

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BUDGET_OVER 3
+#define BUDGET_OVER 5
 #define BUDGET_ROOM 0.7
 #define BUDGET_CALM \
 	5 /* intervals of room before the first restore; doubles with each shedding, up to… */
