@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What losses.sh runs: maps and rings that are too small, and budgets that are."""
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
@@ -9,11 +10,15 @@ from truth import *
 need_root()
 
 
-def trust_of(env, workload_args, *args):
-    """The summary's trust of a run beside a workload, with the sizes of `env`."""
+def trust_of(env, workload_args, *args, stopped=False):
+    """The summary's trust of a run beside a workload, with the sizes of `env`; `stopped`: the monitor sleeps through the work."""
     workload = Workload("sched", *workload_args)
     monitor = Monitor("-i", "500ms", *args, env=env)
+    if stopped:
+        monitor.process.send_signal(signal.SIGSTOP)
     workload.go()
+    if stopped:
+        monitor.process.send_signal(signal.SIGCONT)
     sleep(0.3)
     monitor.stop()
     workload.end()
@@ -21,7 +26,7 @@ def trust_of(env, workload_args, *args):
 
 
 # A ring that holds 16 records: threads that end at once overflow it.
-trust = trust_of({"MBTRACE_TEST_RING_BYTES": "4096"}, ("fork", 3000), "--source", "sched")
+trust = trust_of({"MBTRACE_TEST_RING_BYTES": "4096"}, ("fork", 300), "--source", "sched", stopped=True)
 check(trust["lost"] > 0, "ring too small: lost is counted", trust)
 check(not trust["complete"], "ring too small: not complete")
 
@@ -54,11 +59,11 @@ check(not monitor.summary["trust"]["complete"], "budget: not complete")
 
 # Over the budget while 3,000 processes are there, within it when they are gone.
 workload = Workload("sched", "procs", 3000)
-monitor = Monitor("-i", "100ms", "-n", 250, "--max-overhead", "1")
+monitor = Monitor("-i", "100ms", "-n", 900, "--max-overhead", "1")
 workload.go()
 sleep(1)
 workload.end()
-for _ in range(200):
+for _ in range(800):
     sleep(0.1)
     shed = [s["trust"]["shed"] for s in monitor.samples]
     if shed and max(map(len, shed)) > len(shed[-1]):
