@@ -378,6 +378,16 @@ START_TEST(snapshots_are_reused)
 		ck_assert_ptr_nonnull(snapshot_rows(s, scope, &n));
 		ck_assert_uint_eq(n, scope == SCOPE_PROCESS ? 500 : 1);
 	}
+	/* What a storm of processes took is given back when it is over. */
+	fill(s, 1000000000, 20000, 1);
+	ck_assert_uint_gt(snapshot_bytes(s), 10 * bytes);
+	for (int round = 0; round < 2; round++)
+		fill(s, 1000000000, 500, 1);
+	ck_assert_uint_lt(snapshot_bytes(s), 3 * bytes);
+	ck_assert_uint_eq(s->processes[499].runq.count, 1);
+	fill(s, 1000000000, 20000, 1);
+	snapshot_truncate_processes(s, 10);
+	ck_assert_uint_lt(snapshot_bytes(s), 20000 * sizeof(*s->processes));
 	snapshot_free(s);
 	snapshot_free(NULL);
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "metric/snapshot.h"
 
+#include <malloc.h>
 #include <string.h>
 
 #include "base/macros.h"
 #include "metric/table.h"
 
 #define TEXT_BLOCK_SIZE 8192
+#define ROWS_KEPT 1024 /* processes for which memory is kept, however few there were lately */
 
 /* A piece of the pool that texts are copied to. */
 struct text_block {
@@ -62,8 +64,29 @@ void snapshot_free(struct snapshot *s)
 	free(s);
 }
 
+/* Gives back the memory of rows that were filled in a storm of processes, but for `keep`. */
+static void shrink_processes(struct snapshot *s, size_t keep)
+{
+	struct process_metrics *rows;
+
+	keep = MAX(keep, ROWS_KEPT);
+	if (s->cap_processes <= keep)
+		return;
+	for (size_t i = keep; i < s->cap_processes; i++)
+		metric_row_release(SCOPE_PROCESS, &s->processes[i]);
+	s->cap_processes = keep;
+	rows = realloc(s->processes, keep * sizeof(*rows));
+	if (rows)
+		s->processes = rows;
+	/* Small pieces between others are not given back by free(). */
+	malloc_trim(0);
+}
+
 void snapshot_reset(struct snapshot *s)
 {
+	/* Numbers that go up and down a little shall not cost memory that comes and goes. */
+	if (s->cap_processes / 4 > s->n_processes)
+		shrink_processes(s, s->n_processes * 2);
 	s->time_ns = s->elapsed_ns = s->interval_ns = 0;
 	metric_row_reset(SCOPE_SYSTEM, &s->system);
 	metric_row_reset(SCOPE_TRUST, &s->trust);
@@ -237,6 +260,7 @@ static int merge_processes(struct snapshot *whole, const struct snapshot *interv
 void snapshot_truncate_processes(struct snapshot *s, size_t n)
 {
 	s->n_processes = n < s->n_processes ? n : s->n_processes;
+	shrink_processes(s, s->n_processes * 2);
 	map_release(&s->process_index);
 	for (size_t i = 0; i < s->n_processes; i++)
 		map_put(&s->process_index, process_index_key(&s->processes[i]), (void *)(i + 1));

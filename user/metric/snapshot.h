@@ -122,7 +122,7 @@ struct snapshot {
 /* An empty snapshot whose every member is "not measured"; released with snapshot_free(). NULL without memory. */
 struct snapshot *snapshot_new(void);
 void snapshot_free(struct snapshot *s);
-/* Back to "not measured", rows gone, memory kept. Pointers to texts and rows of before are invalid. */
+/* Back to "not measured", rows gone, memory kept (but for a storm's). Pointers to texts and rows of before are invalid. */
 void snapshot_reset(struct snapshot *s);
 
 /* A new row, all "not measured"; valid until the next add. NULL without memory. */
@@ -130,7 +130,7 @@ struct process_metrics *snapshot_add_process(struct snapshot *s);
 struct device_metrics *snapshot_add_device(struct snapshot *s);
 struct interface_metrics *snapshot_add_interface(struct snapshot *s);
 
-/* Drops the process rows from `n` on; their memory is kept. */
+/* Drops the process rows from `n` on; memory for as many more is kept. */
 void snapshot_truncate_processes(struct snapshot *s, size_t n);
 
 /* A copy of the text that lives as long as the snapshot's content, shared by equal texts; NULL for NULL or without memory. */
