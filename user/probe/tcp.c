@@ -27,6 +27,8 @@
 #define MAX_ACCOUNTS 16384
 /* Connections for each entry of a table: 65,536 by default, of which a connection within this machine takes two. */
 #define SOCKETS_PER_ENTRY 4
+/* Where their memory is taken in advance (290 bytes each): more would not fit the agent's default budget. */
+#define SOCKETS_PER_ENTRY_TAKEN 2
 /* A walk or pass is given up when it is interrupted this often. */
 #define MAX_INTERRUPTS 1000
 
@@ -206,10 +208,11 @@ static void tcp_close(struct probe *p)
 	free(p);
 }
 
-static int size_maps(struct tcp_bpf *skel, const struct probe_settings *settings)
+static int size_maps(struct tcp_bpf *skel, const struct probe_settings *settings, bool taken)
 {
 	uint32_t n_accounts = CLAMP(settings->table_entries, 1, MAX_ACCOUNTS);
-	uint32_t n_sockets = MAX(settings->table_entries, 1) * SOCKETS_PER_ENTRY;
+	uint32_t n_sockets = MAX(settings->table_entries, 1) *
+			     (taken ? SOCKETS_PER_ENTRY_TAKEN : SOCKETS_PER_ENTRY);
 	const struct {
 		struct bpf_map *map;
 		uint32_t entries;
@@ -258,7 +261,7 @@ static int configure(struct probe *p, const struct probe_settings *settings)
 	/* Raw tracepoints of those kernels want their memory in advance. */
 	if (!p->typed)
 		bpf_map__set_map_flags(skel->maps.sockets, 0);
-	return size_maps(skel, settings);
+	return size_maps(skel, settings, !p->typed);
 }
 
 /* Loads one variant. 0, or -errno with nothing left loaded. */
