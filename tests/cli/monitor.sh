@@ -131,24 +131,28 @@ holds "pid that ends: a word" grep -q "has ended" "$dir/err"
 check "pid that ends: summary" "$(tail -1 "$dir/out" | grep -c '"summary"')" 1
 
 # With --pid others have no rows, even if they connect and write: these are told of by other probes than the task pass.
-sleep 20 &
+sleep 60 &
 pid=$!
-(
-	sleep 0.3
-	exec python3 - "$dir/written" <<'EOF'
-import socket, sys, time
+timeout 60 "$MBTRACE" monitor -p $pid -i 200ms -f json --max-overhead 0 >"$dir/out" 2>"$dir/err" &
+monitor=$!
+for _ in $(seq 200); do
+	grep -q '"sample"' "$dir/out" && break
+	sleep 0.1
+done
+python3 - "$dir/written" <<'EOF'
+import os, socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
 for i in range(15):
     with open(sys.argv[1], "wb", buffering=0) as f:
         f.write(bytes(65536))
+        os.fsync(f.fileno())
     client = socket.create_connection(listener.getsockname())
     client.sendall(b"x" * 1000)
     client.close()
     listener.accept()[0].close()
-    time.sleep(0.05)
 EOF
-) &
-timeout 20 "$MBTRACE" monitor -p $pid -d 1500ms -i 500ms -f json >"$dir/out" 2>"$dir/err"
+kill -INT $monitor
+wait $monitor
 check "pid: the rows are its own" "$(python3 -c '
 import json, sys
 rows = {p["pid"] for line in open(sys.argv[1]) for p in json.loads(line).get("processes", [])}
