@@ -40,5 +40,5 @@ result "its header, samples and summary are there, and every source is attached"
 
 # The truths, in the short form of each suite: a VM without KVM is ten times slower. What is about the program and not
 # about the kernel (fallbacks made by hiding types, losses, thousands of connections) is left to `make test`.
-QUICK=1 tests/run =bpf/sched =bpf/fault =bpf/block_test =bpf/tcp_test =bpf/sandbox_test || failed=1
+QUICK=1 tests/run '=bpf/sched' '=bpf/fault' '=bpf/block_test' '=bpf/tcp_test' '=bpf/sandbox_test' || failed=1
 exit $failed
