@@ -163,6 +163,16 @@ print(json.loads(open(sys.argv[1]).readlines()[-1])["system"]["tcp"]["opened"] >
 kill $pid
 wait
 
+tid=$(python3 -c '
+import os, sys, threading, time
+t = threading.Thread(target=time.sleep, args=(9,), daemon=True)
+t.start()
+print(t.native_id, flush=True)
+sys.stdout.close()
+os.close(1)
+t.join()' & sleep 0.3)
+refuses "pid of a thread" 1 "is a thread" monitor -p "$tid" -d 1
+
 # --- a kernel without BTF ---
 : >"$dir/empty"
 unshare -m sh -c "mount --bind $dir/empty /sys/kernel/btf/vmlinux && exec $MBTRACE monitor -d 1" >"$dir/out" 2>"$dir/err"
@@ -170,6 +180,14 @@ check "no BTF: exit 4" $? 4
 holds "no BTF: says what to do" grep -q "CONFIG_DEBUG_INFO_BTF" "$dir/err"
 
 # --- signals ---
+for delay in 0.03 0.1 0.2; do
+	"$MBTRACE" monitor -d 20 -f json -o "$dir/early.json" 2>/dev/null &
+	pid=$!
+	sleep $delay
+	kill -TERM $pid
+	wait $pid
+done
+check "SIGTERM while it starts: no temporary file is left" "$(find "$dir" -name 'early.json.*' | wc -l)" 0
 "$MBTRACE" monitor -i 1s -f json -o "$dir/int.json" 2>/dev/null &
 pid=$!
 sleep 1.6

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/monitor.h"
 
+#include <inttypes.h>
 #include <langinfo.h>
 #include <linux/capability.h>
 #include <signal.h>
@@ -23,6 +24,7 @@
 
 #define PIDS_MAX 1024 /* processes named with -p */
 #define PROC_TEXT_MAX 256
+#define PROC_STATUS_MAX 65536 /* lists of groups are long */
 
 enum wake { WAKE_TIMER, WAKE_SIGNAL, WAKE_RING, WAKE_ACTION };
 
@@ -38,6 +40,7 @@ struct monitor {
 	size_t n_pids;
 	unsigned int cpus;
 	int epoll_fd, timer_fd, signal_fd;
+	sigset_t signals; /* that end the run */
 	uint64_t start, last; /* mono, of the first interval and of the last sample */
 	uint64_t end; /* mono; UINT64_MAX: none */
 	bool stop;
@@ -58,6 +61,20 @@ static uint32_t parse_sources(const char *names)
 	return names ? mask : (1u << SOURCE_COUNT) - 1;
 }
 
+/* Whether pid is that of a thread which is not its process's first. */
+static bool is_other_thread(uint64_t pid)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	const char *line;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/status", pid);
+	if (file_read(path, &text, PROC_STATUS_MAX))
+		return false;
+	line = strstr(buf_str(&text), "\nTgid:");
+	return line && strtoull(line + sizeof("\nTgid:") - 1, NULL, 10) != pid;
+}
+
 /* Reads -p; the processes must exist. */
 static int parse_pids(struct monitor *m)
 {
@@ -74,6 +91,10 @@ static int parse_pids(struct monitor *m)
 		if (kill(pid, 0) < 0 && errno == ESRCH) {
 			log_error(m->log, "monitor", "--pid: there is no process %s here%s", word,
 				  " (pids are those of this PID namespace)");
+			return EXIT_FAILED;
+		}
+		if (is_other_thread(pid)) {
+			log_error(m->log, "monitor", "--pid: %s is a thread; name its process", word);
 			return EXIT_FAILED;
 		}
 		if (m->n_pids == PIDS_MAX) {
@@ -123,22 +144,26 @@ static void watch_ring(int fd, void *context)
 	watch_fd(context, fd, WAKE_RING);
 }
 
+/* From here on a signal that ends the run is kept until the loop reads it: none leaves a temporary file behind. */
+static void block_signals(sigset_t *set)
+{
+	struct sigaction hangup;
+
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	/* What nohup(1) has set to be ignored stays so: a blocked signal would be kept and read all the same. */
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
+		sigaddset(set, SIGHUP);
+	sigprocmask(SIG_BLOCK, set, NULL);
+}
+
 /* Timer, signals, rings. 0 or -errno. */
 static int open_events(struct monitor *m)
 {
-	struct sigaction hangup;
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	/* What nohup(1) has set to be ignored stays so: a blocked signal would be kept and read all the same. */
-	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
-		sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
 	m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	m->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	m->signal_fd = signalfd(-1, &m->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (m->epoll_fd < 0 || m->timer_fd < 0 || m->signal_fd < 0)
 		return -errno;
 	watch_fd(m, m->timer_fd, WAKE_TIMER);
@@ -409,6 +434,9 @@ int monitor_run(const struct monitor_options *options, const struct log *log)
 	/* A closed pipe and a file that may not grow are errors of write(2), told like any other. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* A replay has no loop: it may be ended at any moment. */
+	if (!options->replay)
+		block_signals(&m.signals);
 	code = session_open(&m.session, options, log);
 	if (!code && options->replay)
 		code = replay_run(&m.session);
