@@ -79,6 +79,7 @@ class Monitor:
         if not first:
             raise RuntimeError(f"monitor ended with {self.process.wait()} before its header")
         self.header = json.loads(first)
+        self.taken_before = taken_ns()
         self.samples, self.summary, self.alerts = [], None, []
         self.reader = threading.Thread(target=self.read_all)
         self.reader.start()
@@ -91,6 +92,7 @@ class Monitor:
     def wait(self):
         self.code = self.process.wait()
         self.reader.join()
+        self.taken_ns = taken_ns() - self.taken_before
         return self
 
     def read_all(self):
@@ -132,6 +134,12 @@ def task_counts(pid):
         total["minflt"] += int(fields[7])
         total["majflt"] += int(fields[9])
     return total
+
+
+def taken_ns():
+    """Time of all CPUs that went to interrupts and to the hypervisor, as far as the kernel accounts it."""
+    fields = list(map(int, read("/proc/stat").split("\n", 1)[0].split()[1:]))
+    return (fields[5] + fields[6] + fields[7]) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 def growth(before, after):
