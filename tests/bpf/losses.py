@@ -46,7 +46,7 @@ trust = trust_of({}, ("pingpong", 1000), "--source", "sched")
 equal((trust["lost"], trust["map_full"]), (0, 0), "room for all: nothing lost")
 
 # A budget that cannot be kept: sources go in the stated order, and come back when there is room.
-monitor = Monitor("-i", "100ms", "-n", 32, "--max-overhead", "0.0001")
+monitor = Monitor("-i", "100ms", "-n", 150, "--max-overhead", "0.0001")
 monitor.wait()
 orders = []
 for sample in monitor.samples:
@@ -61,7 +61,10 @@ check(not monitor.summary["trust"]["complete"], "budget: not complete")
 workload = Workload("sched", "procs", 3000)
 monitor = Monitor("-i", "100ms", "-n", 900, "--max-overhead", "1")
 workload.go()
-sleep(1)
+for _ in range(100):
+    sleep(0.1)
+    if monitor.samples and monitor.samples[-1]["trust"]["shed"]:
+        break
 workload.end()
 for _ in range(800):
     sleep(0.1)
@@ -72,7 +75,7 @@ monitor.stop()
 check(max(map(len, shed)) > 0, "budget: shed while it was too dear")
 check(len(shed[-1]) < max(map(len, shed)), "budget: taken back when it was not", shed[-1])
 
-monitor = Monitor("-i", "100ms", "-n", 12, "--max-memory", "1M")
+monitor = Monitor("-i", "100ms", "-n", 50, "--max-memory", "1M")
 monitor.wait()
 check("tcp" in monitor.summary["trust"]["shed"], "memory budget: a source is shed")
 finish()

@@ -57,6 +57,17 @@ START_TEST(over_for_long_is_shed)
 }
 END_TEST
 
+START_TEST(short_intervals_bear_a_burst)
+{
+	unsigned int over = 1;
+
+	begin();
+	while (budget_judge(&budget, SECOND, SECOND / 10, 2, 0) == BUDGET_KEEP)
+		over++;
+	ck_assert_uint_eq(over, BUDGET_OVER_NS / (SECOND / 10));
+}
+END_TEST
+
 START_TEST(memory_counts_too)
 {
 	begin();
@@ -74,22 +85,46 @@ START_TEST(nothing_to_restore)
 }
 END_TEST
 
+/* Sheds a source, waits until it may come back, lets it; how many seconds that took. */
+static unsigned int shed_and_restore(void)
+{
+	unsigned int seconds;
+
+	budget_shed(&budget);
+	seconds = calm_until_restore(BUDGET_CALM_MAX_NS / SECOND);
+	ck_assert_uint_gt(seconds, 0);
+	budget_restored(&budget);
+	return seconds;
+}
+
 START_TEST(restored_less_and_less_often)
 {
 	unsigned int before = 0;
 
 	begin();
 	for (int round = 0; round < 20; round++) {
-		unsigned int now;
+		unsigned int now = shed_and_restore();
 
-		budget_shed(&budget);
-		now = calm_until_restore(BUDGET_CALM_MAX);
-		ck_assert_uint_gt(now, 0);
-		ck_assert(now > before || now == BUDGET_CALM_MAX);
+		ck_assert(now > before || now == BUDGET_CALM_MAX_NS / SECOND);
 		before = now;
+	}
+	ck_assert_uint_eq(before, BUDGET_CALM_MAX_NS / SECOND);
+}
+END_TEST
+
+START_TEST(one_bad_minute_is_forgiven)
+{
+	begin();
+	for (int i = 0; i < 4; i++)
+		budget_shed(&budget);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_uint_eq(calm_until_restore(100), BUDGET_CALM_NS / SECOND);
 		budget_restored(&budget);
 	}
-	ck_assert_uint_eq(before, BUDGET_CALM_MAX);
+	/* Long after, the next one is no worse. */
+	for (int i = 0; i < 1000; i++)
+		interval(0.1);
+	ck_assert_uint_eq(shed_and_restore(), BUDGET_CALM_NS / SECOND);
 }
 END_TEST
 
@@ -111,5 +146,6 @@ START_TEST(no_limits)
 }
 END_TEST
 
-SUITE("budget", within_is_kept, one_peak_is_borne, over_for_long_is_shed, memory_counts_too,
-      nothing_to_restore, restored_less_and_less_often, no_room_is_not_calm, no_limits)
+SUITE("budget", within_is_kept, one_peak_is_borne, over_for_long_is_shed,
+      short_intervals_bear_a_burst, memory_counts_too, nothing_to_restore,
+      restored_less_and_less_often, one_bad_minute_is_forgiven, no_room_is_not_calm, no_limits)
