@@ -273,6 +273,7 @@ static int take_sample(struct monitor *m)
 	struct process_view view = { .sources = sources_attached(m->sources),
 				     .cmdline = m->options->cmdline,
 				     .recorded_only = m->n_pids > 0,
+				     .other_pids = sources_namespaced(m->sources),
 				     .comm = m->options->comm,
 				     .cgroup = m->options->cgroup };
 	struct snapshot *s = m->snapshot;

@@ -7,6 +7,8 @@
 #include "base/units.h"
 #include "export/replay.h"
 
+#define COMM_LEN 15 /* the kernel keeps no more of a name, so no more is compared */
+
 DEFINE_CLEANUP(struct replay *, replay_close)
 
 /* Whether --pid names this process. */
@@ -28,7 +30,7 @@ static bool is_wanted(const struct monitor_options *o, const struct process_metr
 
 	if (o->pids && !is_named(o->pids, p->pid))
 		return false;
-	if (o->comm && (!p->comm || strcmp(p->comm, o->comm) != 0))
+	if (o->comm && (!p->comm || strncmp(p->comm, o->comm, COMM_LEN) != 0))
 		return false;
 	while (len && o->cgroup[len - 1] == '/')
 		len--;

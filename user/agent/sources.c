@@ -263,6 +263,11 @@ struct process_table *sources_processes(struct sources *s)
 	return s->settings.processes;
 }
 
+bool sources_namespaced(const struct sources *s)
+{
+	return s->settings.pid_ns_level > 0;
+}
+
 int sources_restart(struct sources *s)
 {
 	struct snapshot *forgotten = snapshot_new();

@@ -41,6 +41,8 @@ void sources_describe(const struct sources *s, struct record_source ret[SOURCE_C
 /* Sources that are attached now. */
 uint32_t sources_attached(const struct sources *s);
 struct process_table *sources_processes(struct sources *s);
+/* Whether the agent is in a PID namespace of its own, so that its /proc has other numbers than events. */
+bool sources_namespaced(const struct sources *s);
 
 /* Starts all counting anew: what happened before is forgotten. */
 int sources_restart(struct sources *s);

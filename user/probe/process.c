@@ -269,7 +269,7 @@ static int flush_process(struct process_table *t, struct process *p,
 		p->ended = true;
 		return 0;
 	}
-	if (!p->identified && !identify(t, p)) {
+	if (!p->identified && (view->other_pids || !identify(t, p))) {
 		s->trust.unattributed++;
 		p->ended = true;
 		return 0;

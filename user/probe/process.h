@@ -69,6 +69,7 @@ struct process_view {
 	uint64_t interval_ns;
 	bool cmdline; /* read command lines */
 	bool recorded_only; /* only processes that the task pass sends: with a filter of pids, others are not meant */
+	bool other_pids; /* this /proc numbers processes in another way than the kernel's events: it names nobody */
 	const char *comm; /* only processes of this name; NULL: all */
 	const char *cgroup; /* only below this path; NULL: all */
 };

@@ -409,14 +409,14 @@ static int configure(struct probe *p, const struct probe_settings *settings,
 			 "no %s: threads are kept in a hash of %u entries",
 			 typed ? "task storage for tracing (Linux 5.11 has it)" :
 				 "type of the tracepoint sched_switch in the kernel's BTF",
-			 settings->table_entries);
+			 MAX(settings->table_entries / 2, 1));
 
 	err = bpf_map__set_max_entries(skel->maps.cpus, settings->possible_cpus);
 	if (!err)
 		err = bpf_map__set_max_entries(skel->maps.exits, settings->ring_bytes);
 	if (!err)
 		err = bpf_map__set_max_entries(skel->maps.accounts_hash,
-					       storage ? 1 : settings->table_entries);
+					       storage ? 1 : MAX(settings->table_entries / 2, 1));
 	if (!err)
 		err = bpf_map__set_max_entries(skel->maps.selected,
 					       MAX(settings->n_pids * 2, settings->table_entries));
