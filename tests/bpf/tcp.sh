@@ -72,7 +72,7 @@ samples() { # NUMBER
 # the samples, and w, what a workload printed (processes by role in lists).
 recorded() { # WORKLOAD-OUTPUT EXPRESSION
 	/usr/bin/python3 - "$dir/samples" "$1" "$2" <<'END'
-import json, sys
+import json, os, sys
 records = []
 for line in open(sys.argv[1]):
     if line.endswith("\n"):
@@ -100,7 +100,10 @@ def wrong():
     found = []
     for p in w["all"]:
         got = row(p["pid"])
-        found += [f"{p['role']}.{m}={got[m]}≠{p[m]}" for m in members if got[m] != p[m]]
+        # An emulated machine is so slow that a FIN may be sent again, after the workload has looked.
+        late = os.environ.get("VM") and got["retransmits"] > p["retransmits"]
+        found += [f"{p['role']}.{m}={got[m]}≠{p[m]}" for m in members
+                  if got[m] != p[m] and not (late and m == "retransmits")]
     return " ".join(found) or "nothing"
 print(eval(sys.argv[3]))
 END
@@ -120,8 +123,8 @@ check() { # DESCRIPTION [OPTION…]
 }
 prefix=''
 # In an emulated machine (tools/vm) fewer will do, and its speed tells nothing.
-many=30000 held_many=20000
-[ -z "${VM-}" ] || many=1000 held_many=1000
+many=30000 held_many=20000 workers=4
+[ -z "${VM-}" ] || many=1000 held_many=1000 workers=0 # whose they are takes a walk over files, which rests by its cost
 
 # --- short connections ---
 check "IPv4" --connections 500 --send 1000 --receive 70000
@@ -190,15 +193,14 @@ release() {
 }
 
 begin
-hold --connections 200 --workers 4 --clients 2 --send 5000 --receive 100
+hold --connections 200 --workers $workers --clients 2 --send 5000 --receive 100
 samples 2
 held=$(head -n 1 "$dir/held")
 ok "held: bytes and retransmits are those of tcp_info" "$(recorded "$held" '[p["role"] for p in w["all"] if
 	tuple(row(p["pid"])[m] for m in ("tx_bytes", "rx_bytes", "retransmits")) !=
 	(p["info_tx_bytes"], p["info_rx_bytes"], p["retransmits"])]')" "[]"
 ok "held: connections accepted by a worker are the worker's" "$(recorded "$held" \
-	'[row(p["pid"])["accepted"] == p["accepted"] for p in w["worker"] + w["server"]]')" \
-	"[True, True, True, True, True]"
+	'[p["role"] for p in w["all"] if row(p["pid"])["accepted"] != p["accepted"]]')" "[]"
 ok "held: all are established" "$(recorded "$held" 'samples[-1]["system"]["tcp"]["established"] >= 400')" True
 release
 end
@@ -276,11 +278,15 @@ ok "a table too small: connections are counted all the same" "$(recorded "$out" 
 	'[m for m in members[:4] if t[m] < summed(m)]')" "[]"
 
 # --- no program runs per packet ---
-# The runs of the programs that are not iterators (those run once a socket or file in a pass), in all.
+# The runs of the monitor's programs that are not iterators (those run once a socket or file in a pass), in all.
 runs() {
-	bpftool prog show 2>/dev/null | awk '
+	local ids
+	ids=$(sed -n 's/^prog_id:[[:space:]]*//p' "/proc/$monitor"/fdinfo/* 2>/dev/null | sort -u | tr '\n' ' ')
+	bpftool prog show 2>/dev/null | awk -v ids=" $ids" '
 		/name (state_change|state_change_raw|reset_sent|reset_received) / {
-			for (i = 1; i < NF; i++) if ($i == "run_cnt") sum += $(i + 1) }
+			id = $1
+			sub(":", "", id)
+			for (i = 1; i < NF; i++) if ($i == "run_cnt" && index(ids, " " id " ")) sum += $(i + 1) }
 		END { print sum + 0 }'
 }
 segments() { awk '/^Tcp:/ && $2 ~ /[0-9]/ { print $12 }' /proc/net/snmp; }
