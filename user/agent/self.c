@@ -9,6 +9,7 @@
 #include "base/macros.h"
 
 #define PROC_TEXT_MAX 256
+#define EVENT_NS_MAX 2000.0 /* no event costs more: what few events seem to show is chance */
 #define MAP_LOOKS \
 	60 /* maps have fixed sizes, but for storage: adding them up this often is enough */
 
@@ -76,7 +77,8 @@ static void end_trial(struct self *self, const struct sources *sources, uint64_t
 	if (self->trial_fd < 0)
 		return;
 	if (events && now > self->trial_before)
-		self->bpf_ns_per_event = (double)(now - self->trial_before) / events;
+		self->bpf_ns_per_event =
+			MIN((double)(now - self->trial_before) / events, EVENT_NS_MAX);
 	close(TAKE_FD(self->trial_fd));
 }
 

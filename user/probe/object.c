@@ -241,6 +241,9 @@ uint64_t object_run_ns(const struct bpf_object *object)
 		struct bpf_prog_info info = { 0 };
 		uint32_t size = sizeof(info);
 
+		/* An iterator runs in the agent's own time, which is counted already. */
+		if (bpf_program__expected_attach_type(program) == BPF_TRACE_ITER)
+			continue;
 		if (bpf_program__fd(program) >= 0 &&
 		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
 			total += info.run_time_ns;

@@ -40,7 +40,7 @@ int kernel_count_run_time(void);
 int object_load(struct bpf_object_skeleton *skeleton, struct probe_status *status);
 /* Makes status say "absent" and, where it has no reason yet, why -errno happens to a probe and what to do. */
 void object_explain(int err, struct probe_status *status);
-/* Memory of the object's maps and run time of its programs (0 unless kernel.bpf_stats_enabled). */
+/* Memory of the object's maps; run time of its programs at hooks (0 unless kernel.bpf_stats_enabled), not of its iterators. */
 uint64_t object_map_bytes(const struct bpf_object *object);
 uint64_t object_run_ns(const struct bpf_object *object);
 
