@@ -22,6 +22,7 @@
 #define INITIAL_PID_NS \
 	0xEFFFFFFCu /* inode number of the initial PID namespace (include/linux/proc_ns.h) */
 #define PROC_TEXT_MAX (1u << 16)
+#define LARGE_BLOCK (128 << 10) /* bytes: the C library's own threshold, before it learns another */
 /* Descriptors of a run, measured, and some in reserve; the counters of faults come on top, two a CPU. */
 #define FILES_BASE 96
 
@@ -135,6 +136,11 @@ static int open_all(struct sources *s, struct buf *error)
 /* The kernel's types are needed while probes are opened; they take megabytes, so they are given back then. */
 static int types_load(struct sources *s, struct buf *error)
 {
+	/*
+	 * Large blocks get mappings of their own, which go when they are freed. Left to itself the C library learns from the
+	 * first one that is freed to put the next into the heap, where small ones that live on keep it resident.
+	 */
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	/* A test can have types hidden, to see what happens on kernels without them. */
 	s->settings.btf = kernel_btf_load_without(getenv("MBTRACE_TEST_WITHOUT"));
 	if (s->settings.btf)
