@@ -224,8 +224,7 @@ static void keep_budget(struct monitor *m, const struct snapshot *s)
 {
 	cleanup_buf struct buf error = BUF_INIT;
 	uint64_t cost = self_cost_ns(&m->self, m->sources, &s->self, s->trust.events);
-	uint64_t bytes =
-		s->self.rss_bytes + (s->self.map_bytes == METRIC_NULL ? 0 : s->self.map_bytes);
+	uint64_t bytes = m->self.private_bytes + m->self.map_bytes;
 	int id;
 
 	switch (budget_judge(&m->budget, cost, s->interval_ns, m->cpus, bytes)) {

@@ -53,6 +53,8 @@ void self_measure(struct self *self, const struct sources *sources, struct self_
 	ret->cpu_ns = cpu - self->cpu_before;
 	self->cpu_before = cpu;
 	ret->rss_bytes = read_number(self, self->statm_fd, 1) * sysconf(_SC_PAGESIZE);
+	self->private_bytes =
+		ret->rss_bytes - read_number(self, self->statm_fd, 2) * sysconf(_SC_PAGESIZE);
 	if (stats) {
 		uint64_t bpf = sources_bpf_ns(sources);
 

@@ -11,6 +11,7 @@ struct self {
 	bool stats_before; /* BPF run times were counted at the last look */
 	struct buf text;
 	uint64_t map_bytes;
+	uint64_t private_bytes; /* resident memory but for files' and that of mapped maps, which map_bytes has */
 	uint64_t map_age; /* looks since the maps were last added up */
 	int trial_fd; /* BPF run times are counted for the first interval while this is open */
 	uint64_t trial_before; /* BPF time when it began */
