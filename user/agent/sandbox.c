@@ -54,10 +54,11 @@ static const int always[] = {
 	CALL(timerfd_settime), CALL(timerfd_gettime), CALL(signalfd4), CALL(nanosleep),
 	CALL(clock_nanosleep), CALL(pause), CALL(restart_syscall), CALL(alarm), CALL(setitimer),
 	/* clocks and accounts */
-	CALL(clock_gettime), CALL(clock_getres), CALL(gettimeofday), CALL(time), CALL(times),
-	CALL(getrusage), CALL(sysinfo), CALL(uname), CALL(getrandom), CALL(getcpu), CALL(getpid),
-	CALL(getppid), CALL(gettid), CALL(getuid), CALL(geteuid), CALL(getgid), CALL(getegid),
-	CALL(getpgrp), CALL(getpriority), CALL(sched_getaffinity), CALL(sched_yield), CALL(capget),
+	CALL(clock_gettime), CALL(clock_getres), CALL(timer_create), CALL(timer_delete),
+	CALL(gettimeofday), CALL(time), CALL(times), CALL(getrusage), CALL(sysinfo), CALL(uname),
+	CALL(getrandom), CALL(getcpu), CALL(getpid), CALL(getppid), CALL(gettid), CALL(getuid),
+	CALL(geteuid), CALL(getgid), CALL(getegid), CALL(getpgrp), CALL(getpriority),
+	CALL(sched_getaffinity), CALL(sched_yield), CALL(capget),
 	/* signals */
 	CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn), CALL(rt_sigtimedwait),
 	CALL(rt_sigsuspend), CALL(rt_sigpending), CALL(sigaltstack),
