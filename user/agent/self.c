@@ -13,17 +13,38 @@
 #define MAP_LOOKS \
 	60 /* maps have fixed sizes, but for storage: adding them up this often is enough */
 
-/* The first whole number in the file, or 0. */
-static uint64_t read_number(struct self *self, int fd, unsigned int field)
+/* The whole number behind so many others in the text read last. */
+static uint64_t field(const struct self *self, unsigned int n)
 {
-	const char *p;
+	const char *p = buf_str(&self->text);
 
-	if (fd < 0 || file_reread(fd, &self->text, PROC_TEXT_MAX))
-		return 0;
-	p = buf_str(&self->text);
-	while (field--)
+	while (n--)
 		p += strcspn(p, " ") + 1;
 	return strtoull(p, NULL, 10);
+}
+
+/* Reads a small file anew into self->text, which is empty when that fails. */
+static void read_text(struct self *self, int fd)
+{
+	if (fd < 0 || file_reread(fd, &self->text, PROC_TEXT_MAX))
+		buf_reset(&self->text);
+}
+
+/* Whether the kernel counts the run time of programs all the time. */
+static bool run_time_is_counted(struct self *self)
+{
+	read_text(self, self->stats_fd);
+	return self->text.len && field(self, 0);
+}
+
+/* Resident memory, and what of it is neither files' nor that of mapped maps. */
+static void read_memory(struct self *self, uint64_t *ret_resident)
+{
+	uint64_t page = sysconf(_SC_PAGESIZE);
+
+	read_text(self, self->statm_fd);
+	*ret_resident = self->text.len ? field(self, 1) * page : 0;
+	self->private_bytes = self->text.len ? *ret_resident - field(self, 2) * page : 0;
 }
 
 void self_init(struct self *self, const struct sources *sources)
@@ -33,7 +54,7 @@ void self_init(struct self *self, const struct sources *sources)
 						O_RDONLY | O_CLOEXEC) };
 	self->trial_fd = sources_count_bpf();
 	self->cpu_before = clock_process_cpu_ns();
-	self->stats_before = read_number(self, self->stats_fd, 0);
+	self->stats_before = run_time_is_counted(self);
 	self_rebase(self, sources);
 	self->trial_before = self->bpf_before;
 }
@@ -48,13 +69,11 @@ void self_rebase(struct self *self, const struct sources *sources)
 void self_measure(struct self *self, const struct sources *sources, struct self_metrics *ret)
 {
 	uint64_t cpu = clock_process_cpu_ns();
-	bool stats = read_number(self, self->stats_fd, 0);
+	bool stats = run_time_is_counted(self);
 
 	ret->cpu_ns = cpu - self->cpu_before;
 	self->cpu_before = cpu;
-	ret->rss_bytes = read_number(self, self->statm_fd, 1) * sysconf(_SC_PAGESIZE);
-	self->private_bytes =
-		ret->rss_bytes - read_number(self, self->statm_fd, 2) * sysconf(_SC_PAGESIZE);
+	read_memory(self, &ret->rss_bytes);
 	if (stats) {
 		uint64_t bpf = sources_bpf_ns(sources);
 
@@ -74,10 +93,11 @@ void self_measure(struct self *self, const struct sources *sources, struct self_
 /* Ends the trial of the first interval and takes what it showed. */
 static void end_trial(struct self *self, const struct sources *sources, uint64_t events)
 {
-	uint64_t now = sources_bpf_ns(sources);
+	uint64_t now;
 
 	if (self->trial_fd < 0)
 		return;
+	now = sources_bpf_ns(sources);
 	if (events && now > self->trial_before)
 		self->bpf_ns_per_event =
 			MIN((double)(now - self->trial_before) / events, EVENT_NS_MAX);
