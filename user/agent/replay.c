@@ -6,8 +6,7 @@
 #include "base/macros.h"
 #include "base/units.h"
 #include "export/replay.h"
-
-#define COMM_LEN 15 /* the kernel keeps no more of a name, so no more is compared */
+#include "metric/filter.h"
 
 DEFINE_CLEANUP(struct replay *, replay_close)
 
@@ -26,19 +25,11 @@ static bool is_named(const char *pids, uint64_t pid)
 
 static bool is_wanted(const struct monitor_options *o, const struct process_metrics *p)
 {
-	size_t len = o->cgroup ? strlen(o->cgroup) : 0;
-
-	if (o->pids && !is_named(o->pids, p->pid))
-		return false;
-	if (o->comm && (!p->comm || strncmp(p->comm, o->comm, COMM_LEN) != 0))
-		return false;
-	while (len && o->cgroup[len - 1] == '/')
-		len--;
-	return !o->cgroup || (p->cgroup && strncmp(p->cgroup, o->cgroup, len) == 0 &&
-			      (!p->cgroup[len] || p->cgroup[len] == '/'));
+	return (!o->pids || is_named(o->pids, p->pid)) && filter_comm(o->comm, p->comm) &&
+	       filter_cgroup(o->cgroup, p->cgroup);
 }
 
-/* Drops the rows that the filters do not let through: the last row takes the place of one that goes. */
+/* Drops the rows that the filters do not let through: what stays changes places with what goes. */
 static void filter_rows(const struct monitor_options *o, struct snapshot *s)
 {
 	size_t kept = 0;

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "bpf/sched.h"
+#include "metric/filter.h"
 #include "metric/table.h"
 #include "probe/cgroup.h"
 
@@ -215,24 +216,12 @@ static const char *state_name(const struct process *p)
 	return p->ended ? "exited" : names[p->state];
 }
 
-/* Whether `path` is `top` or below it. */
-static bool is_below(const char *path, const char *top)
-{
-	size_t len = strlen(top);
-
-	while (len && top[len - 1] == '/')
-		len--;
-	return strncmp(path, top, len) == 0 && (!path[len] || path[len] == '/');
-}
-
 /* Whether the filters of the view let the process through. */
 static bool is_wanted(const struct process *p, const struct process_view *view, const char *cgroup)
 {
 	if (!p->pid && p->key != PROCESS_WRITEBACK_KEY)
 		return false;
-	if (view->comm && strncmp(p->comm, view->comm, SCHED_COMM_LEN - 1) != 0)
-		return false;
-	return !view->cgroup || (cgroup && is_below(cgroup, view->cgroup));
+	return filter_comm(view->comm, p->comm) && filter_cgroup(view->cgroup, cgroup);
 }
 
 static int add_row(struct process_table *t, struct process *p, const struct process_view *view,
